@@ -1,0 +1,305 @@
+//! Labels: one series' identity, a sorted set of (name, value) pairs.
+//!
+//! Stored as Prometheus's "stringlabels" bytes, so the hash that scrape offsets, `limit_ratio` and
+//! `hashmod` users depend on is xxhash64 over exactly these bytes: for each label in order of name,
+//! length (one byte, or 255 and three little-endian bytes) + name, then the same for the value.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+/// The label that holds a series' metric name.
+pub const METRIC_NAME: &str = "__name__";
+/// The label a scrape pool's job name goes to.
+pub const JOB: &str = "job";
+/// The label a target's address goes to.
+pub const INSTANCE: &str = "instance";
+/// The label that holds a classic histogram bucket's upper bound.
+pub const BUCKET: &str = "le";
+
+/// An immutable, cheaply cloned label set: names are unique and sorted bytewise, values not empty
+/// (an empty value means the label is absent).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels {
+    data: Arc<[u8]>,
+}
+
+impl Default for Labels {
+    fn default() -> Labels {
+        Labels { data: Arc::from([]) }
+    }
+}
+
+impl Labels {
+    /// The empty label set.
+    pub fn empty() -> Labels {
+        Labels::default()
+    }
+
+    /// Builds labels from pairs in any order; later pairs win over earlier ones of the same name,
+    /// pairs with an empty value are left out.
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Labels {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in pairs {
+            builder.set(name.as_ref(), value.as_ref());
+        }
+        builder.labels()
+    }
+
+    /// Builds labels from pairs already sorted by name, without duplicates or empty values.
+    /// The order is checked in debug builds only.
+    pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+        let mut data = Vec::with_capacity(128);
+        let mut last: Option<&str> = None;
+        for (name, value) in pairs {
+            debug_assert!(last.is_none_or(|l| l < name), "labels out of order at {name}");
+            last = Some(name);
+            push_sized(&mut data, name);
+            push_sized(&mut data, value);
+        }
+        Labels { data: data.into() }
+    }
+
+    /// Pairs in order of name.
+    pub fn iter(&self) -> LabelsIter<'_> {
+        LabelsIter { rest: &self.data }
+    }
+
+    /// The value of `name`, or `None` when the label is absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        for (n, v) in self.iter() {
+            match n.cmp(name) {
+                Ordering::Equal => return Some(v),
+                Ordering::Greater => return None,
+                Ordering::Less => {}
+            }
+        }
+        None
+    }
+
+    /// The metric name, or the empty string.
+    pub fn metric_name(&self) -> &str {
+        self.get(METRIC_NAME).unwrap_or("")
+    }
+
+    /// Number of labels.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is no label at all.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// xxhash64 over the stringlabels bytes: Prometheus's `Labels.Hash()`.
+    pub fn hash64(&self) -> u64 {
+        xxhash_rust::xxh64::xxh64(&self.data, 0)
+    }
+
+    /// The stringlabels bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// A copy without the label `name`.
+    pub fn without(&self, name: &str) -> Labels {
+        Labels::from_sorted(self.iter().filter(|(n, _)| *n != name))
+    }
+
+    /// A copy that keeps only the labels named in `names` (any order).
+    pub fn keep(&self, names: &[impl AsRef<str>]) -> Labels {
+        Labels::from_sorted(self.iter().filter(|(n, _)| names.iter().any(|k| k.as_ref() == *n)))
+    }
+}
+
+fn push_sized(out: &mut Vec<u8>, text: &str) {
+    let len = text.len();
+    if len < 255 {
+        out.push(len as u8);
+    } else {
+        debug_assert!(len < 1 << 24, "label text too long");
+        out.extend_from_slice(&[255, len as u8, (len >> 8) as u8, (len >> 16) as u8]);
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Iterator over (name, value).
+#[derive(Clone)]
+pub struct LabelsIter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> LabelsIter<'a> {
+    fn take(&mut self) -> &'a str {
+        let (len, head) = if self.rest[0] < 255 {
+            (self.rest[0] as usize, 1)
+        } else {
+            let b = self.rest;
+            (b[1] as usize | (b[2] as usize) << 8 | (b[3] as usize) << 16, 4)
+        };
+        let text = &self.rest[head..head + len];
+        self.rest = &self.rest[head + len..];
+        // Only whole `&str` are ever pushed, so this cannot fail.
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl<'a> Iterator for LabelsIter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        Some((self.take(), self.take()))
+    }
+}
+
+impl Ord for Labels {
+    /// By name, then value, label by label; a prefix sorts first. The order of series in a block.
+    fn cmp(&self, other: &Labels) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Labels) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Labels {
+    /// `{a="b", c="d"}`, values quoted as Go quotes, names that are not legacy-valid quoted too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (name, value)) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            if is_legacy_label_name(name) {
+                f.write_str(name)?;
+            } else {
+                f.write_str(&crate::number::go_quote(name))?;
+            }
+            f.write_str("=")?;
+            f.write_str(&crate::number::go_quote(value))?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether `name` is a label name of the legacy (pre UTF-8) scheme: `[a-zA-Z_][a-zA-Z0-9_]*`.
+pub fn is_legacy_label_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    !bytes.is_empty()
+        && !bytes[0].is_ascii_digit()
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+}
+
+/// Whether `name` is a metric name of the legacy scheme: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+pub fn is_legacy_metric_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    !bytes.is_empty()
+        && !bytes[0].is_ascii_digit()
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b':')
+}
+
+/// Changes a label set step by step. Setting a label to the empty string removes it.
+#[derive(Clone, Debug, Default)]
+pub struct LabelsBuilder {
+    pairs: Vec<(String, String)>,
+}
+
+impl LabelsBuilder {
+    /// Starts from the labels of `base`.
+    pub fn new(base: &Labels) -> LabelsBuilder {
+        LabelsBuilder { pairs: base.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect() }
+    }
+
+    /// Sets `name` to `value`; an empty value removes the label.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut LabelsBuilder {
+        match self.position(name) {
+            Ok(at) if value.is_empty() => {
+                self.pairs.remove(at);
+            }
+            Ok(at) => value.clone_into(&mut self.pairs[at].1),
+            Err(_) if value.is_empty() => {}
+            Err(at) => self.pairs.insert(at, (name.to_owned(), value.to_owned())),
+        }
+        self
+    }
+
+    /// Removes `name`.
+    pub fn del(&mut self, name: &str) -> &mut LabelsBuilder {
+        self.set(name, "")
+    }
+
+    /// The value of `name`; the empty string when absent.
+    pub fn get(&self, name: &str) -> &str {
+        self.position(name).map_or("", |at| &self.pairs[at].1)
+    }
+
+    /// Keeps the labels for which `keep(name)` holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.pairs.retain(|(n, _)| keep(n));
+    }
+
+    /// Pairs in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// Whether no label is set.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The label set as it stands.
+    pub fn labels(&self) -> Labels {
+        Labels::from_sorted(self.iter())
+    }
+
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.pairs.binary_search_by(|(n, _)| n.as_str().cmp(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_sorts_and_prints() {
+        let l = Labels::from_pairs([("b", "2"), ("__name__", "up"), ("a", ""), ("ü", "x\"y")]);
+        assert_eq!(l.to_string(), r#"{__name__="up", b="2", "ü"="x\"y"}"#);
+        assert_eq!(l.get("b"), Some("2"));
+        assert_eq!(l.get("a"), None);
+        assert_eq!(l.metric_name(), "up");
+        assert_eq!(l.len(), 3);
+    }
+
+    #[test]
+    fn long_values_keep_their_length() {
+        let long = "v".repeat(70_000);
+        let l = Labels::from_pairs([("a", long.as_str()), ("b", "1")]);
+        assert_eq!(l.get("a").map(str::len), Some(70_000));
+        assert_eq!(l.get("b"), Some("1"));
+    }
+
+    #[test]
+    fn orders_like_a_block() {
+        let a = Labels::from_pairs([("a", "1")]);
+        let ab = Labels::from_pairs([("a", "1"), ("b", "1")]);
+        let b = Labels::from_pairs([("a", "2")]);
+        assert!(a < ab && ab < b && Labels::empty() < a);
+    }
+}

@@ -1,0 +1,144 @@
+//! Go's number and string text: what `strconv` prints, so that answers are equal byte for byte.
+
+/// Shortest digits that read back as `v`, and the decimal exponent: `0.d1d2… × 10^exponent`.
+fn shortest(v: f64) -> (Vec<u8>, i32) {
+    let text = format!("{:e}", v.abs());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
+    (digits, exponent.parse::<i32>().unwrap_or(0) + 1)
+}
+
+fn special(v: f64) -> Option<&'static str> {
+    if v.is_nan() {
+        Some("NaN")
+    } else if v == f64::INFINITY {
+        Some("+Inf")
+    } else if v == f64::NEG_INFINITY {
+        Some("-Inf")
+    } else {
+        None
+    }
+}
+
+/// `strconv.FormatFloat(v, 'f', -1, 64)`.
+pub fn format_f(v: f64) -> String {
+    match special(v) {
+        Some(text) => text.to_owned(),
+        // Rust's Display of f64 is the shortest decimal without exponent, with "-0" kept.
+        None => format!("{v}"),
+    }
+}
+
+/// `strconv.FormatFloat(v, 'e', -1, 64)`: `1e+06`, `1.5e-07`.
+pub fn format_e(v: f64) -> String {
+    if let Some(text) = special(v) {
+        return text.to_owned();
+    }
+    let (digits, point) = shortest(v);
+    let exponent = if v == 0.0 { 0 } else { point - 1 };
+    let mut out = String::with_capacity(digits.len() + 8);
+    if v.is_sign_negative() {
+        out.push('-');
+    }
+    out.push(digits[0] as char);
+    if digits.len() > 1 {
+        out.push('.');
+        out.extend(digits[1..].iter().map(|d| *d as char));
+    }
+    out.push('e');
+    out.push(if exponent < 0 { '-' } else { '+' });
+    out.push_str(&format!("{:02}", exponent.abs()));
+    out
+}
+
+/// `strconv.FormatFloat(v, 'g', -1, 64)`: exponent form below 1e-4 and from 1e6 on, the
+/// threshold Go uses for shortest output.
+pub fn format_g(v: f64) -> String {
+    if let Some(text) = special(v) {
+        return text.to_owned();
+    }
+    let (_, point) = shortest(v);
+    let exponent = point - 1;
+    if v != 0.0 && !(-4..6).contains(&exponent) { format_e(v) } else { format_f(v) }
+}
+
+/// A sample value in the HTTP API: 'f' form, 'e' form below 1e-6 and from 1e21 on.
+pub fn format_json(v: f64) -> String {
+    let abs = v.abs();
+    if abs != 0.0 && !(1e-6..1e21).contains(&abs) { format_e(v) } else { format_f(v) }
+}
+
+/// `strconv.Quote`: double quotes, Go escapes, printable Unicode as it is.
+pub fn go_quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\x07' => out.push_str("\\a"),
+            '\x08' => out.push_str("\\b"),
+            '\x0c' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\x0b' => out.push_str("\\v"),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
+                out.push_str(&format!("\\x{:02x}", c as u32));
+            }
+            c if is_go_printable(c) => out.push(c),
+            c if (c as u32) < 0x10000 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push_str(&format!("\\U{:08x}", c as u32)),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Close to `strconv.IsPrint`: letters, marks, numbers, punctuation, symbols and the ASCII space.
+fn is_go_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return true;
+    }
+    // `escape_debug` escapes what is not printable; grapheme extenders are printable in Go.
+    let mut escaped = c.escape_debug();
+    c.is_alphanumeric()
+        || (!c.is_control() && !c.is_whitespace() && escaped.next() == Some(c))
+        || is_combining(c)
+}
+
+fn is_combining(c: char) -> bool {
+    matches!(c as u32, 0x300..=0x36f | 0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x20d0..=0x20ff | 0xfe00..=0xfe0f | 0xfe20..=0xfe2f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_go_prints_them() {
+        for (v, f, e, g, json) in [
+            (0.0, "0", "0e+00", "0", "0"),
+            (-0.0, "-0", "-0e+00", "-0", "-0"),
+            (1.0, "1", "1e+00", "1", "1"),
+            (1e6, "1000000", "1e+06", "1e+06", "1000000"),
+            (1234567.0, "1234567", "1.234567e+06", "1.234567e+06", "1234567"),
+            (123456.7, "123456.7", "1.234567e+05", "123456.7", "123456.7"),
+            (1e21, "1000000000000000000000", "1e+21", "1e+21", "1e+21"),
+            (1.5e-7, "0.00000015", "1.5e-07", "1.5e-07", "1.5e-07"),
+            (-2.5, "-2.5", "-2.5e+00", "-2.5", "-2.5"),
+        ] {
+            assert_eq!(format_f(v), f);
+            assert_eq!(format_e(v), e);
+            assert_eq!(format_g(v), g);
+            assert_eq!(format_json(v), json);
+        }
+        assert_eq!(format_f(f64::INFINITY), "+Inf");
+        assert_eq!(format_json(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn quotes_as_go_does() {
+        assert_eq!(go_quote("a\"b\\\n\u{1}é\u{200b}"), r#""a\"b\\\n\x01é\u200b""#);
+    }
+}

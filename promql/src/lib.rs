@@ -1,0 +1,10 @@
+//! Crate `promql`: the language and its engine. Imports only `model`; knows nothing of storage,
+//! HTTP, configuration or clocks.
+
+pub mod engine;
+pub mod functions;
+pub mod parser;
+pub mod result;
+
+pub use engine::{Engine, EngineError, EngineOptions, EvalTime, Features, QueryOptions};
+pub use result::{PointValue, QueryResult, QueryValue, Sample, Series, Statistics};

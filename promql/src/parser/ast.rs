@@ -1,0 +1,381 @@
+//! The syntax tree of PromQL. Every node knows the span of source text it came from.
+//!
+//! What the parser guarantees of a tree it returns: types are checked, selectors have at least one
+//! matcher that does not match the empty string, `Matrix` wraps a vector selector. Modifiers stand
+//! as written; resolving `@ start()`, duration expressions and offsets is the planner's business.
+
+use model::Matcher;
+
+use crate::functions::Function;
+
+/// A half-open range of byte offsets into the query text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// The four types of PromQL values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    Scalar,
+    Vector,
+    Matrix,
+    String,
+}
+
+impl ValueType {
+    /// The name in error messages ("instant vector", "range vector" …) after Prometheus's
+    /// `DocumentedType`.
+    pub fn documented(self) -> &'static str {
+        match self {
+            ValueType::Scalar => "scalar",
+            ValueType::Vector => "instant vector",
+            ValueType::Matrix => "range vector",
+            ValueType::String => "string",
+        }
+    }
+
+    /// The name in API results and the syntax tree JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ValueType::Scalar => "scalar",
+            ValueType::Vector => "vector",
+            ValueType::Matrix => "matrix",
+            ValueType::String => "string",
+        }
+    }
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    Aggregate(Aggregate),
+    Binary(Binary),
+    Call(Call),
+    Matrix(MatrixSelector),
+    Number(NumberLiteral),
+    Paren(Paren),
+    String(StringLiteral),
+    Subquery(Subquery),
+    Unary(Unary),
+    Vector(VectorSelector),
+}
+
+impl Expr {
+    /// The type this expression evaluates to.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Expr::Aggregate(_) | Expr::Vector(_) => ValueType::Vector,
+            Expr::Matrix(_) | Expr::Subquery(_) => ValueType::Matrix,
+            Expr::Number(_) => ValueType::Scalar,
+            Expr::String(_) => ValueType::String,
+            Expr::Paren(e) => e.expr.value_type(),
+            Expr::Unary(e) => e.expr.value_type(),
+            Expr::Call(e) => e.func.return_type,
+            Expr::Binary(e) => match (e.lhs.value_type(), e.rhs.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+        }
+    }
+}
+
+/// `sum by (a) (expr)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    pub op: AggregateOp,
+    pub expr: Box<Expr>,
+    /// `k` of topk, φ of quantile, the label of count_values …
+    pub param: Option<Box<Expr>>,
+    pub grouping: Vec<String>,
+    pub without: bool,
+    pub span: Span,
+}
+
+/// Aggregation operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateOp {
+    Sum,
+    Avg,
+    Count,
+    Min,
+    Max,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    CountValues,
+    Quantile,
+    Limitk,
+    LimitRatio,
+}
+
+impl AggregateOp {
+    /// The keyword.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AggregateOp::Sum => "sum",
+            AggregateOp::Avg => "avg",
+            AggregateOp::Count => "count",
+            AggregateOp::Min => "min",
+            AggregateOp::Max => "max",
+            AggregateOp::Group => "group",
+            AggregateOp::Stddev => "stddev",
+            AggregateOp::Stdvar => "stdvar",
+            AggregateOp::Topk => "topk",
+            AggregateOp::Bottomk => "bottomk",
+            AggregateOp::CountValues => "count_values",
+            AggregateOp::Quantile => "quantile",
+            AggregateOp::Limitk => "limitk",
+            AggregateOp::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// Whether the operator takes a parameter before the vector.
+    pub fn has_param(self) -> bool {
+        matches!(
+            self,
+            AggregateOp::Topk
+                | AggregateOp::Bottomk
+                | AggregateOp::CountValues
+                | AggregateOp::Quantile
+                | AggregateOp::Limitk
+                | AggregateOp::LimitRatio
+        )
+    }
+
+    /// Whether the operator needs `--enable-feature=promql-experimental-functions`.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, AggregateOp::Limitk | AggregateOp::LimitRatio)
+    }
+}
+
+/// `lhs op rhs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binary {
+    pub op: BinaryOp,
+    pub lhs: Box<Expr>,
+    pub rhs: Box<Expr>,
+    /// Present when both operands are instant vectors.
+    pub matching: Option<VectorMatching>,
+    /// `bool`: answer 0 or 1 instead of filtering.
+    pub return_bool: bool,
+}
+
+/// Binary operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Eql,
+    Neq,
+    Gtr,
+    Lss,
+    Gte,
+    Lte,
+    /// `</`: keep the observations of a histogram below a bound.
+    TrimUpper,
+    /// `>/`: keep the observations of a histogram above a bound.
+    TrimLower,
+    And,
+    Or,
+    Unless,
+}
+
+impl BinaryOp {
+    /// The operator as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Mod => "%",
+            BinaryOp::Pow => "^",
+            BinaryOp::Atan2 => "atan2",
+            BinaryOp::Eql => "==",
+            BinaryOp::Neq => "!=",
+            BinaryOp::Gtr => ">",
+            BinaryOp::Lss => "<",
+            BinaryOp::Gte => ">=",
+            BinaryOp::Lte => "<=",
+            BinaryOp::TrimUpper => "</",
+            BinaryOp::TrimLower => ">/",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::Unless => "unless",
+        }
+    }
+
+    /// Whether this compares.
+    pub fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            BinaryOp::Eql
+                | BinaryOp::Neq
+                | BinaryOp::Gtr
+                | BinaryOp::Lss
+                | BinaryOp::Gte
+                | BinaryOp::Lte
+        )
+    }
+
+    /// Whether this is `and`, `or` or `unless`.
+    pub fn is_set(self) -> bool {
+        matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless)
+    }
+}
+
+/// How elements of two vectors find each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cardinality {
+    #[default]
+    OneToOne,
+    /// `group_left`
+    ManyToOne,
+    /// `group_right`
+    OneToMany,
+    /// Set operators.
+    ManyToMany,
+}
+
+/// `on(…) group_left(…) fill(…)`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VectorMatching {
+    pub card: Cardinality,
+    /// Labels named in `on` or `ignoring`.
+    pub labels: Vec<String>,
+    /// Whether `labels` is an `on` list.
+    pub on: bool,
+    /// Labels copied from the "one" side.
+    pub include: Vec<String>,
+    /// Value for left-hand elements that are missing.
+    pub fill_lhs: Option<f64>,
+    /// Value for right-hand elements that are missing.
+    pub fill_rhs: Option<f64>,
+}
+
+/// `func(args…)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub func: &'static Function,
+    pub args: Vec<Expr>,
+    pub span: Span,
+}
+
+/// `selector[range]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSelector {
+    pub selector: VectorSelector,
+    pub range: Duration,
+    /// End of the closing bracket or of the last modifier.
+    pub end: u32,
+}
+
+/// `expr[range:step]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subquery {
+    pub expr: Box<Expr>,
+    pub range: Duration,
+    /// Absent: the default step of the engine.
+    pub step: Option<Duration>,
+    pub offset: Option<Duration>,
+    pub at: Option<At>,
+    pub end: u32,
+}
+
+/// `1.5`, or a duration used as a number of seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberLiteral {
+    pub value: f64,
+    /// Print as a duration.
+    pub is_duration: bool,
+    pub span: Span,
+}
+
+/// `(expr)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paren {
+    pub expr: Box<Expr>,
+    pub span: Span,
+}
+
+/// `"text"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StringLiteral {
+    pub value: String,
+    pub span: Span,
+}
+
+/// `-expr` or `+expr`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unary {
+    pub negate: bool,
+    pub expr: Box<Expr>,
+    /// Start of the operator.
+    pub start: u32,
+}
+
+/// `name{matchers} offset … @ …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSelector {
+    /// The metric name when written in front of the braces or as a bare string inside.
+    pub name: Option<String>,
+    /// All matchers, the one for the name included.
+    pub matchers: Vec<Matcher>,
+    pub offset: Option<Duration>,
+    pub at: Option<At>,
+    pub anchored: bool,
+    pub smoothed: bool,
+    pub span: Span,
+}
+
+/// The `@` modifier.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum At {
+    /// Milliseconds since the epoch.
+    Timestamp(i64),
+    Start,
+    End,
+}
+
+/// A duration as written: milliseconds, or an expression evaluated when the query's step and range
+/// are known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Duration {
+    Literal { ms: i64 },
+    Expr(Box<DurationExpr>),
+}
+
+/// Arithmetic on durations, in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DurationExpr {
+    /// A number or duration literal.
+    Number(NumberLiteral),
+    /// `step()`
+    Step(Span),
+    /// `range()`
+    Range(Span),
+    Unary {
+        negate: bool,
+        expr: Box<DurationExpr>,
+        start: u32,
+    },
+    Binary {
+        op: BinaryOp,
+        lhs: Box<DurationExpr>,
+        rhs: Box<DurationExpr>,
+    },
+    /// `min_of(a, b)`
+    MinOf(Box<DurationExpr>, Box<DurationExpr>, Span),
+    /// `max_of(a, b)`
+    MaxOf(Box<DurationExpr>, Box<DurationExpr>, Span),
+    Paren(Box<DurationExpr>),
+}

@@ -1,0 +1,3 @@
+//! Parser: text → tokens → typed syntax tree → text.
+
+pub mod ast;

@@ -1,0 +1,48 @@
+//! BlockReader: what reads and compaction see of a block or of the head, which never meet.
+
+use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
+
+/// Names a series inside one source. For a block it is the entry's offset in the index divided by
+/// 16, for the head its slot; both fit posting lists.
+pub type SeriesId = u32;
+
+/// A consistent, immutable view of one source of series.
+pub trait BlockReader: Send + Sync {
+    /// First and last millisecond that samples of this source may have, inclusive.
+    fn range(&self) -> TimeRange;
+
+    /// Ids of the series that satisfy all matchers (every series when there is none), ascending.
+    fn postings(
+        &self,
+        matchers: &[Matcher],
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError>;
+
+    /// Whether ascending ids are also in label order (true for blocks).
+    fn label_ordered(&self) -> bool;
+
+    /// The labels of a series from `postings`.
+    fn labels(&self, id: SeriesId) -> Result<Labels, QueryError>;
+
+    /// Hands one label's value (empty when absent) to `with`, without building the label set.
+    fn label_value(
+        &self,
+        id: SeriesId,
+        name: &str,
+        with: &mut dyn FnMut(&str),
+    ) -> Result<(), QueryError>;
+
+    /// Sorted, distinct label names of the series that satisfy all matchers.
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError>;
+
+    /// Sorted, distinct values of `name` over the series that satisfy all matchers.
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, QueryError>;
+
+    /// Appends the samples of a series inside `range` to `out`: ascending, chunks decoded straight
+    /// into the arrays, tombstones applied, out-of-order data of this source merged in.
+    fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError>;
+
+    /// The encoded chunks of a series that overlap `range`, ascending by first time. Chunks that a
+    /// tombstone touches, or that overlap out-of-order data, are re-encoded.
+    fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError>;
+}
