@@ -1,5 +1,9 @@
 //! Functions: one table row each (name, signature, traits), one family per file.
 
+pub mod table;
+
+pub use table::lookup;
+
 use crate::parser::ast::ValueType;
 
 /// One function of the language: what the parser checks and what the planner may assume.
