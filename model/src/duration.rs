@@ -19,6 +19,8 @@ pub enum DurationError {
     Empty,
     #[error("not a valid duration string: {}", crate::number::go_quote(.0))]
     Invalid(String),
+    #[error("unknown unit {} in duration {}", crate::number::go_quote(.unit), crate::number::go_quote(.text))]
+    UnknownUnit { unit: String, text: String },
     #[error("duration out of range")]
     OutOfRange,
 }
@@ -39,20 +41,23 @@ pub fn parse(text: &str) -> Result<i64, DurationError> {
     let mut total: i64 = 0;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
+        let (number, tail) = rest.split_at(digits);
+        let n: u64 = number.parse().map_err(|_| invalid())?;
+        let letters = tail.bytes().take_while(|b| !b.is_ascii_digit()).count();
+        if letters == 0 {
             return Err(invalid());
         }
-        let (number, tail) = rest.split_at(digits);
-        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (unit, tail) = tail.split_at(letters);
-        let at = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(invalid)?;
+        let at = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(|| {
+            DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() }
+        })?;
         if at < next_unit {
             return Err(invalid());
         }
         next_unit = at + 1;
-        let n: i64 = number.parse().map_err(|_| DurationError::OutOfRange)?;
-        total = n
-            .checked_mul(UNITS[at].1)
+        total = i64::try_from(n)
+            .ok()
+            .and_then(|n| n.checked_mul(UNITS[at].1))
             .and_then(|ms| total.checked_add(ms))
             .filter(|ms| *ms <= MAX_MS)
             .ok_or(DurationError::OutOfRange)?;
@@ -61,8 +66,8 @@ pub fn parse(text: &str) -> Result<i64, DurationError> {
     Ok(total)
 }
 
-/// Prints milliseconds as Prometheus does: `1h30m`, `0s`; years, weeks and days only when the
-/// whole is a multiple of them.
+/// Prints milliseconds as Prometheus does: `1h30m`, `0s`; years and weeks only when nothing smaller
+/// is left (`90d`, not `12w6d`).
 pub fn format(ms: i64) -> String {
     if ms == 0 {
         return "0s".to_owned();
@@ -74,8 +79,7 @@ pub fn format(ms: i64) -> String {
     }
     for (i, (unit, size)) in UNITS.iter().enumerate() {
         let size = *size as u64;
-        // y, w and d only stand alone: 8d prints as 8d, but 25h as 1d1h never does.
-        let exact_only = i < 3;
+        let exact_only = i < 2;
         if exact_only && !rest.is_multiple_of(size) {
             continue;
         }
@@ -99,8 +103,8 @@ mod tests {
             ("15d", 1_296_000_000, "15d"),
             ("14d", 1_209_600_000, "2w"),
             ("1y", 31_536_000_000, "1y"),
-            ("25h", 90_000_000, "25h"),
-            ("3d12h", 302_400_000, "84h"),
+            ("25h", 90_000_000, "1d1h"),
+            ("84h", 302_400_000, "3d12h"),
             ("90s", 90_000, "1m30s"),
             ("4s200ms", 4_200, "4s200ms"),
         ] {
@@ -111,10 +115,16 @@ mod tests {
 
     #[test]
     fn refuses() {
-        for bad in ["1", "1m1h", "1h1h", "-1s", "1x", "s", "1.5h", "1s "] {
+        for bad in ["1", "1m1h", "1h1h", "-1s", "s"] {
             assert_eq!(
                 parse(bad).unwrap_err().to_string(),
                 format!("not a valid duration string: {bad:?}")
+            );
+        }
+        for (bad, unit) in [("1x", "x"), ("1.5h", "."), ("1s ", "s ")] {
+            assert_eq!(
+                parse(bad).unwrap_err().to_string(),
+                format!("unknown unit {unit:?} in duration {bad:?}")
             );
         }
         assert_eq!(parse("").unwrap_err().to_string(), "empty duration string");
