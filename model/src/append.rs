@@ -66,6 +66,9 @@ pub trait Appendable: Send + Sync {
 /// One batch. Readers see all of it or nothing: it becomes visible at `commit`. An error from an
 /// append concerns that entry alone; the batch goes on. Dropping an appender rolls it back.
 pub trait Appender: Send {
+    /// Changes how the entries that follow are judged.
+    fn set_options(&mut self, options: AppendOptions);
+
     /// Finds or creates the series of `labels` (non-empty, valid, no duplicate names). A series
     /// created here becomes real at commit; a rolled-back batch leaves none behind.
     fn series(&mut self, labels: &Labels) -> Result<SeriesRef, AppendError>;
