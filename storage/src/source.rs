@@ -1,10 +1,15 @@
 //! BlockReader: what reads and compaction see of a block or of the head, which never meet.
 
+use std::borrow::Cow;
+
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
 /// Names a series inside one source. For a block it is the entry's offset in the index divided by
 /// 16, for the head its slot; both fit posting lists.
 pub type SeriesId = u32;
+
+/// The distinct strings of a source's labels, ascending.
+pub type Symbols<'a> = Box<dyn Iterator<Item = Result<Cow<'a, str>, QueryError>> + 'a>;
 
 /// A consistent, immutable view of one source of series.
 pub trait BlockReader: Send + Sync {
@@ -17,6 +22,19 @@ pub trait BlockReader: Send + Sync {
         matchers: &[Matcher],
         cancel: &CancelToken,
     ) -> Result<Vec<SeriesId>, QueryError>;
+
+    /// Keeps of `ids` (ascending, from `postings`) those with a chunk that overlaps `range` and is
+    /// not wholly deleted. No chunk is read. What cannot tell keeps everything.
+    fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
+        let _ = (ids, range);
+        Ok(())
+    }
+
+    /// Every string of the labels of this source, ascending, for the symbol table of a block
+    /// written from it; `None` when they are cheaper found by looking at the series written.
+    fn symbols(&self) -> Option<Symbols<'_>> {
+        None
+    }
 
     /// Whether ascending ids are also in label order (true for blocks).
     fn label_ordered(&self) -> bool;
