@@ -195,9 +195,6 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", dir.path().join("d")).unwrap();
         let listed = RealFs.list(dir.path()).unwrap();
         let listed: Vec<_> = listed.iter().map(|e| (e.name.as_str(), e.kind)).collect();
-        assert_eq!(
-            listed,
-            [("a", FileKind::File), ("b", FileKind::Dir), ("d", FileKind::Other)]
-        );
+        assert_eq!(listed, [("a", FileKind::File), ("b", FileKind::Dir), ("d", FileKind::Other)]);
     }
 }

@@ -90,10 +90,8 @@ impl Content {
             2..=4 => return self.prefix(rng),
             _ => {}
         }
-        let (short, long) = (
-            self.durable.len().min(self.live.len()),
-            self.durable.len().max(self.live.len()),
-        );
+        let (short, long) =
+            (self.durable.len().min(self.live.len()), self.durable.len().max(self.live.len()));
         let len = match rng.up_to(2) {
             0 => self.durable.len(),
             1 => self.live.len(),
