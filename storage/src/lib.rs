@@ -1,6 +1,8 @@
 //! Crate `storage`: bytes and series. It has no tokio, no HTTP, no YAML, no clock of its own and no
 //! global registry: files, time, randomness and threads come in through `Env`.
 
+pub mod db;
 pub mod fs;
+pub mod head;
 pub mod postings;
 pub mod source;

@@ -1,0 +1,315 @@
+//! HeadIndex: who is in the head. Labels → slot, pair → slots, slot → labels.
+//!
+//! What must hold: a slot is in `by_hash` and in the lists of its pairs from `add` to `unlink`; its
+//! labels can be read until `release`, which views that may have selected it must not outlive.
+
+use std::ops::ControlFlow;
+
+use hashbrown::HashTable;
+use model::{Labels, QueryError};
+use roaring::RoaringBitmap;
+
+use super::labels::SlotLabels;
+use super::series::Slot;
+use super::symbols::{PairId, Symbols};
+use crate::postings::{ListRef, PostingsSource};
+
+/// Lists up to this length are plain arrays.
+const FEW: usize = 32;
+
+/// The slots of one pair, ascending. Most pairs of a high-cardinality label have one.
+#[derive(Clone, Debug, Default)]
+enum SlotList {
+    #[default]
+    None,
+    One(Slot),
+    Few(Vec<Slot>),
+    Many(Box<RoaringBitmap>),
+}
+
+impl SlotList {
+    fn insert(&mut self, slot: Slot) {
+        match self {
+            SlotList::None => *self = SlotList::One(slot),
+            SlotList::One(first) if *first == slot => {}
+            SlotList::One(first) => {
+                *self = SlotList::Few(vec![slot.min(*first), slot.max(*first)]);
+            }
+            SlotList::Few(list) if list.len() < FEW => {
+                if let Err(at) = list.binary_search(&slot) {
+                    list.insert(at, slot);
+                }
+            }
+            SlotList::Few(list) => {
+                let mut map = Box::new(list.iter().copied().collect::<RoaringBitmap>());
+                map.insert(slot);
+                *self = SlotList::Many(map);
+            }
+            SlotList::Many(map) => {
+                map.insert(slot);
+            }
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        match self {
+            SlotList::None => {}
+            SlotList::One(only) => {
+                if *only == slot {
+                    *self = SlotList::None;
+                }
+            }
+            SlotList::Few(list) => {
+                list.retain(|s| *s != slot);
+                if list.is_empty() {
+                    *self = SlotList::None;
+                }
+            }
+            SlotList::Many(map) => {
+                map.remove(slot);
+                if map.is_empty() {
+                    *self = SlotList::None;
+                }
+            }
+        }
+    }
+
+    fn as_list(&self) -> ListRef<'_> {
+        match self {
+            SlotList::None => ListRef::Sorted(&[]),
+            SlotList::One(slot) => ListRef::Sorted(std::slice::from_ref(slot)),
+            SlotList::Few(list) => ListRef::Sorted(list),
+            SlotList::Many(map) => ListRef::Bitmap(map),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            SlotList::None => 0,
+            SlotList::One(_) => 1,
+            SlotList::Few(list) => list.len(),
+            SlotList::Many(map) => map.len() as usize,
+        }
+    }
+}
+
+/// The index of the head.
+#[derive(Debug, Default)]
+pub(crate) struct HeadIndex {
+    pub symbols: Symbols,
+    labels: SlotLabels,
+    lists: Vec<SlotList>,
+    /// By pair: series that have it, unlinked ones that are not released yet included.
+    uses: Vec<u32>,
+    all: RoaringBitmap,
+    /// Upper half of the labels' hash, slot.
+    by_hash: HashTable<(u32, Slot)>,
+    generation: u64,
+    /// Buffer of `add`.
+    pairs: Vec<PairId>,
+}
+
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl HeadIndex {
+    /// The slot of the series with these labels; `hash` is their `hash64`.
+    pub fn find(&self, hash: u64, labels: &Labels) -> Option<Slot> {
+        let short = (hash >> 32) as u32;
+        let is = |&(h, slot): &(u32, Slot)| h == short && self.labels_equal(slot, labels);
+        self.by_hash.find(spread(short), is).map(|&(_, slot)| slot)
+    }
+
+    fn labels_equal(&self, slot: Slot, labels: &Labels) -> bool {
+        let pairs = self.labels.get(slot);
+        let mut wanted = labels.iter();
+        pairs.iter().all(|&id| wanted.next() == Some(self.symbols.pair(id)))
+            && wanted.next().is_none()
+    }
+
+    /// Enters a series; the labels are not in the index yet.
+    pub fn add(&mut self, slot: Slot, hash: u64, labels: &Labels) {
+        let mut pairs = std::mem::take(&mut self.pairs);
+        pairs.clear();
+        pairs.extend(labels.iter().map(|(name, value)| self.symbols.intern(name, value)));
+        self.labels.set(slot, &pairs);
+        if self.lists.len() < self.symbols.pair_bound() {
+            self.lists.resize(self.symbols.pair_bound(), SlotList::None);
+            self.uses.resize(self.symbols.pair_bound(), 0);
+        }
+        for &id in &pairs {
+            self.lists[id as usize].insert(slot);
+            self.uses[id as usize] += 1;
+        }
+        self.pairs = pairs;
+        self.all.insert(slot);
+        let short = (hash >> 32) as u32;
+        self.by_hash.insert_unique(spread(short), (short, slot), |&(h, _)| spread(h));
+        self.generation += 1;
+    }
+
+    /// Takes series out of lookups and lists; their labels stay readable.
+    pub fn unlink(&mut self, slots: &[Slot]) {
+        for &slot in slots {
+            let labels = self.labels(slot);
+            let short = (labels.hash64() >> 32) as u32;
+            if let Ok(entry) = self.by_hash.find_entry(spread(short), |e| *e == (short, slot)) {
+                entry.remove();
+            }
+            for &id in self.labels.get(slot) {
+                self.lists[id as usize].remove(slot);
+            }
+            self.all.remove(slot);
+        }
+        self.generation += 1;
+    }
+
+    /// Forgets the labels of unlinked series, frees pairs nobody has any more and tidies up.
+    pub fn release(&mut self, slots: &[Slot]) {
+        let mut unused: Vec<PairId> = Vec::new();
+        for &slot in slots {
+            for &id in self.labels.get(slot) {
+                let uses = &mut self.uses[id as usize];
+                *uses = uses.saturating_sub(1);
+                if *uses == 0 {
+                    unused.push(id);
+                }
+            }
+            self.labels.clear(slot);
+        }
+        self.symbols.free(&unused);
+        self.symbols.compact();
+        if self.by_hash.len() < self.by_hash.capacity() / 4 {
+            self.by_hash.shrink_to_fit(|&(h, _)| spread(h));
+        }
+    }
+
+    /// Builds the labels of a slot; empty when it has no series.
+    pub fn labels(&self, slot: Slot) -> Labels {
+        Labels::from_sorted(self.labels.get(slot).iter().map(|&id| self.symbols.pair(id)))
+    }
+
+    /// The value of one label of a slot.
+    pub fn value(&self, slot: Slot, name: &str) -> &str {
+        let Some(name) = self.symbols.name_id(name) else { return "" };
+        let has = |id: &&PairId| self.symbols.pair_name(**id) == name;
+        self.labels.get(slot).iter().find(has).map_or("", |&id| self.symbols.pair(id).1)
+    }
+
+    /// Every series.
+    pub fn all(&self) -> &RoaringBitmap {
+        &self.all
+    }
+
+    /// Number of series that have a pair.
+    pub fn list_len(&self, id: PairId) -> usize {
+        self.lists.get(id as usize).map_or(0, SlotList::len)
+    }
+}
+
+impl PostingsSource for HeadIndex {
+    type Pair = PairId;
+
+    fn pair(&self, name: &str, value: &str) -> Result<Option<PairId>, QueryError> {
+        let id = self.symbols.name_id(name).and_then(|name| self.symbols.pair_id(name, value));
+        Ok(id.filter(|&id| self.list_len(id) > 0))
+    }
+
+    fn pairs(
+        &self,
+        name: &str,
+        prefix: &str,
+        visit: &mut dyn FnMut(&str, PairId) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        let Some(name) = self.symbols.name_id(name) else { return Ok(()) };
+        for &id in self.symbols.pairs_of(name) {
+            let value = self.symbols.pair(id).1;
+            if value.starts_with(prefix)
+                && self.list_len(id) > 0
+                && visit(value, id).is_break()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn sorted_values(&self) -> bool {
+        false
+    }
+
+    fn value_count(&self, name: &str) -> usize {
+        self.symbols.name_id(name).map_or(0, |name| self.symbols.pairs_of(name).len())
+    }
+
+    fn list_len(&self, pair: PairId) -> Result<usize, QueryError> {
+        Ok(HeadIndex::list_len(self, pair))
+    }
+
+    fn with_list(
+        &self,
+        pair: PairId,
+        with: &mut dyn FnMut(ListRef<'_>),
+    ) -> Result<(), QueryError> {
+        with(self.lists.get(pair as usize).unwrap_or(&SlotList::None).as_list());
+        Ok(())
+    }
+
+    fn with_all(&self, with: &mut dyn FnMut(ListRef<'_>)) -> Result<(), QueryError> {
+        with(ListRef::Bitmap(&self.all));
+        Ok(())
+    }
+
+    fn label_value(
+        &self,
+        id: u32,
+        name: &str,
+        with: &mut dyn FnMut(&str),
+    ) -> Result<(), QueryError> {
+        with(self.value(id, name));
+        Ok(())
+    }
+
+    /// One for all names: what a negative matcher selects depends on every series.
+    fn generation(&self, _name: &str) -> Option<u64> {
+        Some(self.generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(i: u32) -> Labels {
+        let pod = format!("pod-{i}");
+        Labels::from_pairs([("__name__", "up"), ("pod", pod.as_str()), ("zone", "a")])
+    }
+
+    #[test]
+    fn series_come_and_go() {
+        let mut index = HeadIndex::default();
+        for i in 0..100 {
+            index.add(i, series(i).hash64(), &series(i));
+        }
+        assert_eq!(index.find(series(7).hash64(), &series(7)), Some(7));
+        assert_eq!(index.find(series(700).hash64(), &series(700)), None);
+        assert_eq!(index.labels(8), series(8));
+        assert_eq!(index.value(8, "pod"), "pod-8");
+
+        let gone: Vec<Slot> = (0..90).collect();
+        index.unlink(&gone);
+        assert_eq!(index.find(series(7).hash64(), &series(7)), None);
+        assert_eq!(index.labels(7), series(7), "labels stay until released");
+        assert_eq!(index.pair("pod", "pod-7").unwrap(), None);
+        index.release(&gone);
+        assert_eq!(index.all().len(), 10);
+        assert_eq!(index.symbols.pair_count(), 12);
+
+        index.add(3, series(93).hash64() ^ 1, &series(5));
+        let zone = index.pair("zone", "a").unwrap().unwrap();
+        let mut slots = Vec::new();
+        index.with_list(zone, &mut |list| list.append_to(&mut slots)).unwrap();
+        assert_eq!(slots, [3, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99]);
+    }
+}

@@ -1,0 +1,4 @@
+//! Head: the samples that are not in a block yet.
+
+pub mod metrics;
+pub mod stats;
