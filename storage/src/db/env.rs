@@ -21,6 +21,9 @@ pub type LogFn = dyn Fn(Level, &str, &[(&str, String)]) + Send + Sync;
 /// A piece of work for a thread.
 pub type Job = Box<dyn FnOnce() + Send>;
 
+/// Runs a job on a thread of the given name; may run it at once instead.
+pub type SpawnFn = dyn Fn(&str, Job) + Send + Sync;
+
 /// The world.
 #[derive(Clone)]
 pub struct Env {
@@ -29,8 +32,7 @@ pub struct Env {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// 128 unpredictable bits; block names take 80 of them.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
-    /// Runs a job on a thread of the given name; may run it at once instead.
-    pub spawn: Arc<dyn Fn(&str, Job) + Send + Sync>,
+    pub spawn: Arc<SpawnFn>,
     pub log: Arc<LogFn>,
 }
 

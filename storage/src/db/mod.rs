@@ -12,7 +12,7 @@ use model::{
     TimeRange,
 };
 
-pub use env::{Env, Job, Level, LogFn, ReplayProgress};
+pub use env::{Env, Job, Level, LogFn, ReplayProgress, SpawnFn};
 pub use metrics::DbMetrics;
 pub use options::{
     DEFAULT_BLOCK_RANGE_MS, FloatEncoding, Options, RuntimeOptions, WalCompression, WalFsync,
