@@ -1,1 +1,4 @@
 //! Package `epimetheus`.
+
+pub mod config;
+pub mod relabel;

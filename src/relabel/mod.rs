@@ -1,0 +1,7 @@
+//! Relabelling: rules that rewrite, keep or drop label sets.
+//!
+//! Knows label sets and rules only, so that it can be tested and fuzzed without a server.
+
+mod config;
+
+pub use config::{Action, Pattern, RelabelConfig};
