@@ -2,7 +2,9 @@
 
 use model::number::format_g;
 
-use super::yaml::{Decoder, Error, Field, Kind, Map, NodeRef, Resolved, Value, decode_map, resolve};
+use super::yaml::{
+    Decoder, Error, Field, Kind, Map, NodeRef, Resolved, Value, decode_map, resolve,
+};
 
 /// A value as YAML resolves it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -208,7 +208,10 @@ impl HttpClientConfig {
             !auth.credentials_ref.is_empty(),
         ];
         if count(&given) > 1 {
-            return Err("at most one of authorization credentials & credentials_file must be configured".to_owned());
+            return Err(
+                "at most one of authorization credentials & credentials_file must be configured"
+                    .to_owned(),
+            );
         }
         auth.auth_type = auth.auth_type.trim().to_owned();
         if auth.auth_type.is_empty() {
@@ -216,11 +219,14 @@ impl HttpClientConfig {
         }
         if auth.auth_type.to_lowercase() == "basic" {
             return Err(
-                "authorization type cannot be set to \"basic\", use \"basic_auth\" instead".to_owned(),
+                "authorization type cannot be set to \"basic\", use \"basic_auth\" instead"
+                    .to_owned(),
             );
         }
         if other {
-            return Err("at most one of basic_auth, oauth2 & authorization must be configured".to_owned());
+            return Err(
+                "at most one of basic_auth, oauth2 & authorization must be configured".to_owned()
+            );
         }
         Ok(())
     }
@@ -228,7 +234,9 @@ impl HttpClientConfig {
     fn validate_oauth2(&self) -> Result<(), String> {
         let Some(oauth2) = &self.oauth2 else { return Ok(()) };
         if self.basic_auth.is_some() {
-            return Err("at most one of basic_auth, oauth2 & authorization must be configured".to_owned());
+            return Err(
+                "at most one of basic_auth, oauth2 & authorization must be configured".to_owned()
+            );
         }
         oauth2.validate()
     }

@@ -95,7 +95,10 @@ pub fn validate_protocols(protocols: &[ScrapeProtocol]) -> Result<(), String> {
     for (i, protocol) in protocols.iter().enumerate() {
         if protocols[..i].iter().any(|p| p.0.eq_ignore_ascii_case(&protocol.0)) {
             let all: Vec<&str> = protocols.iter().map(|p| p.0.as_str()).collect();
-            return Err(format!("duplicated protocol in scrape_protocols, got [{}]", all.join(" ")));
+            return Err(format!(
+                "duplicated protocol in scrape_protocols, got [{}]",
+                all.join(" ")
+            ));
         }
         protocol.validate().map_err(|e| format!("scrape_protocols: {e}"))?;
     }
@@ -226,7 +229,8 @@ impl ScrapeConfig {
         if self.scrape_failure_log_file.is_empty() {
             self.scrape_failure_log_file.clone_from(&global.scrape_failure_log_file);
         }
-        self.scrape_native_histograms = self.scrape_native_histograms.or(global.scrape_native_histograms);
+        self.scrape_native_histograms =
+            self.scrape_native_histograms.or(global.scrape_native_histograms);
         self.extra_scrape_metrics = self.extra_scrape_metrics.or(global.extra_scrape_metrics);
     }
 

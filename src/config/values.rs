@@ -93,7 +93,9 @@ fn parse_units(text: &str, suffix: &str) -> Result<i64, String> {
         let (unit, tail) = tail.split_at(letters);
         let power = PREFIXES
             .iter()
-            .position(|p| if p.is_empty() { unit == "B" } else { unit.strip_prefix(p) == Some(suffix) })
+            .position(
+                |p| if p.is_empty() { unit == "B" } else { unit.strip_prefix(p) == Some(suffix) },
+            )
             .ok_or_else(|| format!("units: unknown unit {unit} in {text}"))?;
         total += number * 1024f64.powi(power as i32);
         rest = tail;

@@ -75,9 +75,8 @@ impl Field for Action {
 
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
         let Some(text) = decoder.text(node)? else { return Ok(()) };
-        *self = Action::parse(&text).ok_or_else(|| {
-            Error::Fatal(format!("unknown relabel action {}", go_quote(&text)))
-        })?;
+        *self = Action::parse(&text)
+            .ok_or_else(|| Error::Fatal(format!("unknown relabel action {}", go_quote(&text))))?;
         Ok(())
     }
 
@@ -228,7 +227,8 @@ impl RelabelConfig {
             _ if plain_target => self.scheme.is_valid_label_name(target),
             _ => true,
         };
-        let bad_target = || format!("{} is invalid 'target_label' for {action} action", go_quote(target));
+        let bad_target =
+            || format!("{} is invalid 'target_label' for {action} action", go_quote(target));
         if !valid {
             return Err(bad_target());
         }

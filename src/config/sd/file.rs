@@ -24,8 +24,7 @@ fn is_valid_path(path: &str) -> bool {
 
 impl Checked for FileSdConfig {
     fn begin(&mut self) {
-        *self =
-            FileSdConfig { refresh_interval: Duration::secs(300), ..FileSdConfig::default() };
+        *self = FileSdConfig { refresh_interval: Duration::secs(300), ..FileSdConfig::default() };
     }
 
     fn finish(&mut self) -> Result<(), String> {
