@@ -4,13 +4,14 @@ use super::values::Secret;
 use super::yaml::{Checked, Decoder, Error, Field, NodeRef, Value, section};
 
 /// A TLS protocol version, `TLS10` to `TLS13`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsVersion {
     /// 1.0
     Tls10,
     /// 1.1
     Tls11,
     /// 1.2
+    #[default]
     Tls12,
     /// 1.3
     Tls13,
@@ -27,12 +28,6 @@ impl TlsVersion {
     /// As written in the configuration.
     pub fn as_str(self) -> &'static str {
         TlsVersion::ALL.iter().find(|(_, v)| *v == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl Default for TlsVersion {
-    fn default() -> TlsVersion {
-        TlsVersion::Tls12
     }
 }
 

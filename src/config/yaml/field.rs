@@ -4,6 +4,7 @@
 //! `usize` is `uint`, `i64` and `u64` are `int64` and `uint64`, an `Option` is a pointer.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::{Deref, DerefMut};
 
 use model::number::go_quote;
@@ -339,11 +340,14 @@ pub fn decode_map<T: Field>(
         if decoder.errors() > before {
             continue;
         }
-        if out.contains_key(&name) {
-            let quoted = go_quote(&name);
-            decoder.error(format!("line {}: key {quoted} already set in map", value.line()));
-        } else {
-            out.insert(name, item);
+        match out.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(item);
+            }
+            Entry::Occupied(place) => {
+                let (line, key) = (value.line(), go_quote(place.key()));
+                decoder.error(format!("line {line}: key {key} already set in map"));
+            }
         }
     }
     Ok(())

@@ -204,7 +204,7 @@ fn is_timestamp(text: &str) -> bool {
     rest = &rest[1..];
     for (limit, separator) in [(23, ""), (59, ":"), (59, ":")] {
         let number = take(&mut rest, separator).and_then(|()| take_number(&mut rest, 1, 2));
-        if !number.is_some_and(|n| n <= limit) {
+        if number.is_none_or(|n| n > limit) {
             return false;
         }
     }
