@@ -15,6 +15,13 @@ pub struct Span {
     pub end: u32,
 }
 
+impl Span {
+    /// From the start of `self` to the end of `last`.
+    pub fn to(self, last: Span) -> Span {
+        Span { start: self.start, end: last.end }
+    }
+}
+
 /// The four types of PromQL values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValueType {
@@ -79,6 +86,22 @@ impl Expr {
             },
         }
     }
+
+    /// Where the expression stands in the query text, modifiers included.
+    pub fn span(&self) -> Span {
+        match self {
+            Expr::Aggregate(e) => e.span,
+            Expr::Binary(e) => e.lhs.span().to(e.rhs.span()),
+            Expr::Call(e) => e.span,
+            Expr::Matrix(e) => Span { start: e.selector.span.start, end: e.end },
+            Expr::Number(e) => e.span,
+            Expr::Paren(e) => e.span,
+            Expr::String(e) => e.span,
+            Expr::Subquery(e) => Span { start: e.expr.span().start, end: e.end },
+            Expr::Unary(e) => Span { start: e.start, end: e.expr.span().end },
+            Expr::Vector(e) => e.span,
+        }
+    }
 }
 
 /// `sum by (a) (expr)`.
@@ -113,6 +136,24 @@ pub enum AggregateOp {
 }
 
 impl AggregateOp {
+    /// Every operator.
+    pub const ALL: [AggregateOp; 14] = [
+        AggregateOp::Sum,
+        AggregateOp::Avg,
+        AggregateOp::Count,
+        AggregateOp::Min,
+        AggregateOp::Max,
+        AggregateOp::Group,
+        AggregateOp::Stddev,
+        AggregateOp::Stdvar,
+        AggregateOp::Topk,
+        AggregateOp::Bottomk,
+        AggregateOp::CountValues,
+        AggregateOp::Quantile,
+        AggregateOp::Limitk,
+        AggregateOp::LimitRatio,
+    ];
+
     /// The keyword.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -131,6 +172,11 @@ impl AggregateOp {
             AggregateOp::Limitk => "limitk",
             AggregateOp::LimitRatio => "limit_ratio",
         }
+    }
+
+    /// The operator of a lower-case keyword.
+    pub fn from_name(name: &str) -> Option<AggregateOp> {
+        AggregateOp::ALL.into_iter().find(|op| op.as_str() == name)
     }
 
     /// Whether the operator takes a parameter before the vector.
@@ -326,7 +372,8 @@ pub struct Unary {
 /// `name{matchers} offset … @ …`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
-    /// The metric name when written in front of the braces or as a bare string inside.
+    /// The metric name when written in front of the braces; a bare string inside them is only a
+    /// matcher.
     pub name: Option<String>,
     /// All matchers, the one for the name included.
     pub matchers: Vec<Matcher>,
@@ -335,6 +382,21 @@ pub struct VectorSelector {
     pub anchored: bool,
     pub smoothed: bool,
     pub span: Span,
+}
+
+impl VectorSelector {
+    /// A selector without matchers and modifiers.
+    pub fn all(span: Span) -> VectorSelector {
+        VectorSelector {
+            name: None,
+            matchers: Vec::new(),
+            offset: None,
+            at: None,
+            anchored: false,
+            smoothed: false,
+            span,
+        }
+    }
 }
 
 /// The `@` modifier.
@@ -374,8 +436,30 @@ pub enum DurationExpr {
         rhs: Box<DurationExpr>,
     },
     /// `min_of(a, b)`
-    MinOf(Box<DurationExpr>, Box<DurationExpr>, Span),
+    MinOf(Box<DurationExpr>, Box<DurationExpr>),
     /// `max_of(a, b)`
-    MaxOf(Box<DurationExpr>, Box<DurationExpr>, Span),
-    Paren(Box<DurationExpr>),
+    MaxOf(Box<DurationExpr>, Box<DurationExpr>),
+    Paren {
+        expr: Box<DurationExpr>,
+        start: u32,
+    },
+}
+
+impl DurationExpr {
+    /// The span that evaluation errors name, by Prometheus's rules: parentheses and the names of
+    /// `min_of` and `max_of` do not count.
+    pub fn span(&self) -> Span {
+        match self {
+            DurationExpr::Number(n) => n.span,
+            DurationExpr::Step(span) | DurationExpr::Range(span) => *span,
+            DurationExpr::Unary { expr, start, .. } => Span { start: *start, end: expr.span().end },
+            DurationExpr::Binary { lhs, rhs, .. }
+            | DurationExpr::MinOf(lhs, rhs)
+            | DurationExpr::MaxOf(lhs, rhs) => lhs.span().to(rhs.span()),
+            DurationExpr::Paren { expr, start } => match **expr {
+                DurationExpr::Number(_) => Span { start: *start, end: expr.span().end },
+                _ => expr.span(),
+            },
+        }
+    }
 }
