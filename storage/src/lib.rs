@@ -1,7 +1,9 @@
 //! Crate `storage`: bytes and series. It has no tokio, no HTTP, no YAML, no clock of its own and no
 //! global registry: files, time, randomness and threads come in through `Env`.
 
+pub mod chunk;
 pub mod db;
+pub mod encoding;
 pub mod fs;
 pub mod head;
 pub mod postings;
