@@ -6,5 +6,6 @@ pub mod db;
 pub mod encoding;
 pub mod fs;
 pub mod head;
+pub mod index;
 pub mod postings;
 pub mod source;

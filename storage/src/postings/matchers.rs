@@ -19,6 +19,9 @@ use super::union::union;
 const CANCEL_EVERY: usize = 1024;
 /// Checking one series costs about as much as scanning this many values.
 const VALUES_PER_CHECK: usize = 2;
+/// Ids gathered before repetitions among them are taken out: lists that lie about each other must
+/// not make the array much larger than the index has series.
+const MOST_GATHERED: usize = 1 << 22;
 /// Checking one series costs about as much as uniting this many ids.
 const IDS_PER_CHECK: usize = 16;
 
@@ -306,12 +309,17 @@ impl<S: PostingsSource + ?Sized> Evaluation<'_, S> {
             self.source.with_list(*pair, &mut |list| ids = Postings::copy_of(list))?;
             return Ok(ids);
         }
-        let mut gathered = Vec::with_capacity(total);
+        let mut gathered = Vec::with_capacity(total.min(MOST_GATHERED));
+        let mut most = MOST_GATHERED;
         for (n, pair) in pairs.iter().enumerate() {
             if n % CANCEL_EVERY == 0 {
                 self.check()?;
             }
             self.source.with_list(*pair, &mut |list| list.append_to(&mut gathered))?;
+            if gathered.len() > most {
+                gathered = union(gathered, n + 1).into_vec();
+                most = MOST_GATHERED.max(gathered.len() * 2);
+            }
         }
         Ok(union(gathered, pairs.len()))
     }

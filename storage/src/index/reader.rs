@@ -1,0 +1,270 @@
+//! IndexReader: the index of one block over its mapped bytes.
+//!
+//! Open checks header, table of contents, symbols and postings table; every series entry and
+//! postings list is checked by its own checksum when it is read.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use model::{Labels, QueryError};
+
+use super::offset_table::OffsetTable;
+use super::series::{self, ChunkMetas, LabelRefs};
+use super::symbols::SymbolTable;
+use super::toc::Toc;
+use super::{HEADER_LEN, IndexCorruption, MAGIC, Version, postings};
+use crate::fs::Mapped;
+use crate::postings::{ListRef, PostingsSource};
+
+/// A block's index. Cheap questions, no locks; series ids are those of its postings.
+pub struct IndexReader {
+    file: Mapped,
+    path: PathBuf,
+    version: Version,
+    toc: Toc,
+    symbols: SymbolTable,
+    table: OffsetTable,
+    /// Label names, ascending, with their symbol references.
+    names: Vec<(Box<str>, u32)>,
+}
+
+impl IndexReader {
+    /// Opens the index in `file`; `path` is for messages.
+    pub fn open(file: Mapped, path: &Path) -> Result<IndexReader, QueryError> {
+        let read = || -> Result<_, IndexCorruption> {
+            let bytes = (*file).as_ref();
+            let version = header(bytes)?;
+            let toc = Toc::read(bytes)?;
+            let symbols = SymbolTable::read(bytes, toc.symbols, version)
+                .map_err(|e| context("read symbols", e))?;
+            let table = OffsetTable::read(bytes, toc.postings_table)
+                .map_err(|e| context("read postings table", e))?;
+            let mut names = Vec::new();
+            for name in table.names().filter(|n| !n.is_empty()) {
+                let symbol = symbols.find(bytes, name)?.ok_or_else(|| {
+                    let name = model::number::go_quote(name);
+                    let what = format!("reverse symbol lookup: unknown symbol {name}");
+                    IndexCorruption::new(toc.symbols, what)
+                })?;
+                names.push((name.into(), symbol));
+            }
+            Ok((version, toc, symbols, table, names))
+        };
+        let (version, toc, symbols, table, names) = read().map_err(|e| corrupt_file(path, e))?;
+        Ok(IndexReader { path: path.to_owned(), version, toc, symbols, table, names, file })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        (*self.file).as_ref()
+    }
+
+    fn corrupt(&self, error: IndexCorruption) -> QueryError {
+        corrupt_file(&self.path, error)
+    }
+
+    /// Length of the file in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.bytes().len() as u64
+    }
+
+    /// Version of the format the file is in.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Where the sections start.
+    pub fn toc(&self) -> Toc {
+        self.toc
+    }
+
+    /// Bytes of memory held for symbols.
+    pub fn symbol_table_bytes(&self) -> usize {
+        self.symbols.size_bytes()
+    }
+
+    /// Bytes of memory held beside the file.
+    pub fn memory_bytes(&self) -> usize {
+        self.symbols.size_bytes() + self.table.size_bytes()
+    }
+
+    /// All strings of the index, ascending.
+    pub fn symbols(&self) -> impl Iterator<Item = Result<&str, QueryError>> {
+        self.symbols.iter(self.bytes()).map(|s| s.map_err(|e| self.corrupt(e)))
+    }
+
+    /// The string behind a symbol reference of a series entry.
+    pub fn symbol(&self, symbol: u32) -> Result<&str, QueryError> {
+        self.symbols.get(self.bytes(), symbol).map_err(|e| self.corrupt(e))
+    }
+
+    /// The label references of a series.
+    pub fn label_refs(&self, id: u32) -> Result<LabelRefs<'_>, QueryError> {
+        series::entry(self.bytes(), id, self.version)
+            .and_then(|(content, offset)| LabelRefs::new(content, offset))
+            .map_err(|e| self.corrupt(e))
+    }
+
+    /// The chunks of a series.
+    pub fn chunks(&self, id: u32) -> Result<ChunkMetas<'_>, QueryError> {
+        self.label_refs(id)?.chunks().map_err(|e| self.corrupt(e))
+    }
+
+    /// What a failed step of [`LabelRefs`] or [`ChunkMetas`] means, with the file's name.
+    pub fn corruption(&self, error: IndexCorruption) -> QueryError {
+        self.corrupt(error)
+    }
+
+    /// The labels of a series.
+    pub fn labels(&self, id: u32) -> Result<Labels, QueryError> {
+        let bytes = self.bytes();
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(16);
+        let mut sorted = true;
+        let mut read = || {
+            let (content, offset) = series::entry(bytes, id, self.version)?;
+            for pair in LabelRefs::new(content, offset)? {
+                let (name, value) = pair?;
+                let pair = (self.symbols.get(bytes, name)?, self.symbols.get(bytes, value)?);
+                sorted &= pairs.last().is_none_or(|last| last.0 < pair.0) && !pair.1.is_empty();
+                pairs.push(pair);
+            }
+            Ok(())
+        };
+        read().map_err(|e| self.corrupt(e))?;
+        // What a store writes is sorted; other bytes must not make an invalid label set.
+        Ok(if sorted { Labels::from_sorted(pairs) } else { Labels::from_pairs(pairs) })
+    }
+
+    /// Label names, ascending.
+    pub fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(name, _)| &**name)
+    }
+
+    /// Label names of the given series, ascending.
+    pub fn label_names_of(&self, ids: &[u32]) -> Result<Vec<String>, QueryError> {
+        let mut seen = BTreeSet::new();
+        // Series next to each other have the same names in the same places.
+        let mut last: Vec<u32> = Vec::new();
+        for id in ids {
+            for (i, pair) in self.label_refs(*id)?.enumerate() {
+                let (name, _) = pair.map_err(|e| self.corrupt(e))?;
+                match last.get_mut(i) {
+                    Some(known) if *known == name => continue,
+                    Some(known) => *known = name,
+                    None => last.push(name),
+                }
+                seen.insert(name);
+            }
+        }
+        let mut names = seen
+            .into_iter()
+            .map(|symbol| self.symbol(symbol).map(str::to_owned))
+            .collect::<Result<Vec<String>, QueryError>>()?;
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+fn header(bytes: &[u8]) -> Result<Version, IndexCorruption> {
+    let Some((magic, rest)) = bytes.split_first_chunk::<4>() else {
+        return Err(IndexCorruption::new(0, "index header: invalid size"));
+    };
+    if bytes.len() < HEADER_LEN {
+        return Err(IndexCorruption::new(0, "index header: invalid size"));
+    }
+    let magic = u32::from_be_bytes(*magic);
+    if magic != MAGIC {
+        return Err(IndexCorruption::new(0, format!("invalid magic number {magic:x}")));
+    }
+    match rest.first() {
+        Some(1) => Ok(Version::V1),
+        Some(2) => Ok(Version::V2),
+        Some(3) => Ok(Version::V3),
+        other => {
+            let version = other.copied().unwrap_or(0);
+            Err(IndexCorruption::new(4, format!("unknown index file version {version}")))
+        }
+    }
+}
+
+fn context(step: &str, error: IndexCorruption) -> IndexCorruption {
+    IndexCorruption { what: format!("{step}: {}", error.what), ..error }
+}
+
+fn corrupt_file(path: &Path, error: IndexCorruption) -> QueryError {
+    QueryError::Corrupt(format!("{}: {error}", path.display()))
+}
+
+impl PostingsSource for IndexReader {
+    /// Offset of the list.
+    type Pair = u64;
+
+    fn pair(&self, name: &str, value: &str) -> Result<Option<u64>, QueryError> {
+        self.table.find(self.bytes(), name, value).map_err(|e| self.corrupt(e))
+    }
+
+    fn pairs(
+        &self,
+        name: &str,
+        prefix: &str,
+        visit: &mut dyn FnMut(&str, u64) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        self.table.visit(self.bytes(), name, prefix, visit).map_err(|e| self.corrupt(e))
+    }
+
+    fn sorted_values(&self) -> bool {
+        true
+    }
+
+    fn value_count(&self, name: &str) -> usize {
+        self.table.value_count(name)
+    }
+
+    fn list_len(&self, pair: u64) -> Result<usize, QueryError> {
+        postings::list_len(self.bytes(), pair).map_err(|e| self.corrupt(e))
+    }
+
+    fn with_list(&self, pair: u64, with: &mut dyn FnMut(ListRef<'_>)) -> Result<(), QueryError> {
+        let ids = postings::list(self.bytes(), pair).map_err(|e| self.corrupt(e))?;
+        with(ListRef::BigEndian(ids));
+        Ok(())
+    }
+
+    fn with_all(&self, with: &mut dyn FnMut(ListRef<'_>)) -> Result<(), QueryError> {
+        match self.pair("", "")? {
+            Some(pair) => self.with_list(pair, with),
+            None => {
+                with(ListRef::Sorted(&[]));
+                Ok(())
+            }
+        }
+    }
+
+    fn label_value(
+        &self,
+        id: u32,
+        name: &str,
+        with: &mut dyn FnMut(&str),
+    ) -> Result<(), QueryError> {
+        if let Ok(at) = self.names.binary_search_by(|(n, _)| (**n).cmp(name)) {
+            let wanted = self.names[at].1;
+            for pair in self.label_refs(id)? {
+                let (name, value) = pair.map_err(|e| self.corrupt(e))?;
+                if name == wanted {
+                    with(self.symbol(value)?);
+                    return Ok(());
+                }
+            }
+        }
+        with("");
+        Ok(())
+    }
+
+    fn generation(&self, _name: &str) -> Option<u64> {
+        // A block's index never changes.
+        Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests;
