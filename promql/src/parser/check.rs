@@ -59,11 +59,11 @@ impl Checker<'_> {
                 ValueType::Matrix
             }
             Expr::Matrix(e) => {
-                self.selector(&e.selector, false)?;
+                self.selector(&e.selector)?;
                 ValueType::Matrix
             }
             Expr::Vector(e) => {
-                self.selector(e, false)?;
+                self.selector(e)?;
                 ValueType::Vector
             }
         };
@@ -178,27 +178,31 @@ impl Checker<'_> {
             }
             _ => {}
         }
+        let info = name == "info";
+        if let (true, Some(arg)) = (info, e.args.get(1)) {
+            self.info_selector(arg, &call, span)?;
+        }
         for (i, arg) in e.args.iter_mut().enumerate() {
-            let Some(want) = func.args.get(i).or(func.args.last()) else { break };
-            if i == 1 && name == "info" {
-                self.info_selector(arg, &call)?;
-            } else {
-                self.expect(arg, *want, &call)?;
+            match (func.args.get(i).or(func.args.last()), &*arg) {
+                // The matchers of info may match everything.
+                (Some(_), Expr::Vector(_)) if info && i == 1 => {}
+                (Some(want), _) => self.expect(arg, *want, &call)?,
+                (None, _) => break,
             }
         }
         Ok(func.return_type)
     }
 
-    /// The second argument of `info`: matchers alone, which may match everything.
-    fn info_selector(&self, arg: &Expr, call: &str) -> Checked<()> {
+    /// The second argument of `info`: matchers alone, without a name.
+    fn info_selector(&self, arg: &Expr, place: &str, call: Span) -> Checked<()> {
         let got = arg.value_type();
         if got != ValueType::Vector {
-            let message =
-                format!("expected type instant vector in {call}, got {}", got.documented());
-            return self.error(arg.span(), message);
+            let got = got.documented();
+            let message = format!("expected type instant vector in {place}, got {got}");
+            return self.error(call, message);
         }
         match arg {
-            Expr::Vector(v) if v.name.is_none() => self.selector(v, true),
+            Expr::Vector(v) if v.name.is_none() => Ok(()),
             Expr::Vector(_) => {
                 let message = "expected label selectors only, got vector selector instead";
                 self.error(arg.span(), message)
@@ -207,7 +211,7 @@ impl Checker<'_> {
         }
     }
 
-    fn selector(&self, v: &VectorSelector, may_match_all: bool) -> Checked<()> {
+    fn selector(&self, v: &VectorSelector) -> Checked<()> {
         if let Some(name) = &v.name {
             let named = v.matchers.split_last().map_or(&[][..], |(_, others)| others);
             if let Some(other) = named.iter().find(|m| m.name == METRIC_NAME) {
@@ -218,7 +222,7 @@ impl Checker<'_> {
                 );
                 return self.error(v.span, message);
             }
-        } else if !may_match_all && v.matchers.iter().all(|m| m.matches_empty()) {
+        } else if v.matchers.iter().all(|m| m.matches_empty()) {
             let message = "vector selector must contain at least one non-empty matcher";
             return self.error(v.span, message);
         }

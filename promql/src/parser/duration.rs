@@ -115,7 +115,7 @@ impl Parser<'_> {
 
     fn in_range(&self, expr: DurationExpr, at: Span) -> Parsed<DurationExpr> {
         match &expr {
-            DurationExpr::Number(n) if !(-MAX_SECONDS..=MAX_SECONDS).contains(&n.value) => {
+            DurationExpr::Number(n) if n.value.abs() > MAX_SECONDS => {
                 Err(self.error(at, "duration out of range"))
             }
             _ => Ok(expr),

@@ -7,6 +7,8 @@ use super::expr::{Context, Node, Parsed, Parser};
 use super::text::unquote;
 use super::token::{Keyword, Kind, Token};
 
+const GROUPING: &str = "grouping opts";
+
 /// What stands between a binary operator and its right operand.
 pub struct Modifier {
     pub matching: VectorMatching,
@@ -55,8 +57,12 @@ impl Parser<'_> {
             _ => return Ok(()),
         };
         self.next()?;
-        if self.peek()?.kind == Kind::LeftParen {
-            matching.include = self.grouping_labels()?;
+        use Keyword::{Fill, FillLeft, FillRight};
+        match self.peek()?.kind {
+            Kind::LeftParen => matching.include = self.grouping_labels()?,
+            Kind::Keyword(Fill | FillLeft | FillRight) => {}
+            kind if kind.starts_expression() => {}
+            _ => return Err(self.unexpected_in(Context::new(GROUPING, "\"(\""))),
         }
         Ok(())
     }
@@ -106,7 +112,7 @@ impl Parser<'_> {
 
     /// `(a, "b c",)`: label names, keywords among them.
     pub(super) fn grouping_labels(&mut self) -> Parsed<Vec<String>> {
-        let place = "grouping opts";
+        let place = GROUPING;
         let mut labels = Vec::new();
         if self.accept(Kind::LeftParen)?.is_none() {
             return Err(self.unexpected_in(Context::new(place, "\"(\"")));
