@@ -2,10 +2,14 @@
 //! global registry: files, time, randomness and threads come in through `Env`.
 
 pub mod chunk;
+pub mod chunkfile;
 pub mod db;
 pub mod encoding;
+pub mod file_error;
 pub mod fs;
 pub mod head;
 pub mod index;
+pub mod headchunks;
 pub mod postings;
 pub mod source;
+pub mod tombstones;

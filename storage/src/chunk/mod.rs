@@ -6,6 +6,7 @@
 //! [`xor2::Xor2Encoder`], [`histogram_append::HistogramEncoder`]), or [`encode()`] for a whole column run.
 
 mod buckets;
+mod chunk_ref;
 pub mod cut;
 mod encode;
 pub mod float_histogram;
@@ -19,6 +20,7 @@ pub mod xor2;
 
 use model::{Columns, TimeRange};
 
+pub use chunk_ref::ChunkRef;
 pub use encode::{ChunkEncoder, CutRule, EncodeOptions, encode};
 
 use crate::encoding::DecodeError;

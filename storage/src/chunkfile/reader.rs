@@ -1,0 +1,131 @@
+//! Reading the chunk segments of a block through mappings. The checksum is verified at every read.
+
+use std::path::{Path, PathBuf};
+
+use super::{MAGIC, WHAT, header_fault};
+use crate::chunk::ChunkRef;
+use crate::encoding::{DecBuf, DecodeError, crc32c};
+use crate::file_error::FileError;
+use crate::fs::{FileKind, Fs, Mapped};
+
+/// The mapped segments of a block.
+pub struct Reader {
+    segments: Vec<Segment>,
+}
+
+struct Segment {
+    path: PathBuf,
+    bytes: Mapped,
+}
+
+/// A chunk as it lies in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredChunk<'a> {
+    /// Encoding byte, not looked at.
+    pub encoding: u8,
+    pub data: &'a [u8],
+    /// Offset behind the chunk: where the next one of the segment starts.
+    pub end: u32,
+}
+
+impl Reader {
+    /// Maps the segments of `dir` and checks their headers.
+    pub fn open(fs: &dyn Fs, dir: &Path) -> Result<Reader, FileError> {
+        let mut numbered = Vec::new();
+        for entry in fs.list(dir).map_err(FileError::io("list", dir))? {
+            if let (Ok(number), FileKind::File) = (entry.name.parse::<u64>(), entry.kind) {
+                numbered.push((number, dir.join(entry.name)));
+            }
+        }
+        numbered.sort();
+        let mut segments = Vec::with_capacity(numbered.len());
+        for (_, path) in numbered {
+            let bytes = fs.map(&path).map_err(FileError::io("map", &path))?;
+            segments.push((path, bytes));
+        }
+        Reader::from_segments(segments)
+    }
+
+    /// Reads segments that are mapped already, in order.
+    pub fn from_segments(segments: Vec<(PathBuf, Mapped)>) -> Result<Reader, FileError> {
+        let segments: Vec<Segment> =
+            segments.into_iter().map(|(path, bytes)| Segment { path, bytes }).collect();
+        for segment in &segments {
+            if let Some((offset, reason)) = header_fault((*segment.bytes).as_ref(), MAGIC) {
+                return Err(segment.corrupt(offset, reason));
+            }
+        }
+        Ok(Reader { segments })
+    }
+
+    /// Number of segments.
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Bytes of all segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.segments.iter().map(|s| (*s.bytes).as_ref().len() as u64).sum()
+    }
+
+    /// The chunk at `at`.
+    pub fn chunk(&self, at: ChunkRef) -> Result<StoredChunk<'_>, FileError> {
+        let Some(segment) = self.segments.get(at.file() as usize) else {
+            let path = self.segments.last().map_or_else(PathBuf::new, |s| s.path.clone());
+            let reason = format!("segment index {} out of range", at.file());
+            let offset = u64::from(at.offset());
+            return Err(FileError::Corrupt { what: WHAT, path, offset, reason });
+        };
+        segment.chunk(at.offset())
+    }
+}
+
+impl Segment {
+    fn chunk(&self, offset: u32) -> Result<StoredChunk<'_>, FileError> {
+        let bytes = (*self.bytes).as_ref();
+        let entry = bytes.get(offset as usize..).unwrap_or_default();
+        let (read, stored) = parse(entry).map_err(|_| {
+            let available = bytes.len();
+            let reason = format!(
+                "segment doesn't include enough bytes to read the chunk, available:{available}"
+            );
+            self.corrupt(u64::from(offset), reason)
+        })?;
+        let actual = crc32c(read.checked);
+        if actual != stored {
+            let reason = format!("checksum mismatch expected:{stored:x}, actual:{actual:x}");
+            return Err(self.corrupt(u64::from(offset), reason));
+        }
+        let end = offset as usize + read.len;
+        Ok(StoredChunk {
+            encoding: read.encoding,
+            data: read.data,
+            end: u32::try_from(end).unwrap_or(u32::MAX),
+        })
+    }
+
+    #[cold]
+    fn corrupt(&self, offset: u64, reason: String) -> FileError {
+        FileError::Corrupt { what: WHAT, path: self.path.clone(), offset, reason }
+    }
+}
+
+struct Parsed<'a> {
+    encoding: u8,
+    data: &'a [u8],
+    /// What the checksum covers: encoding and data.
+    checked: &'a [u8],
+    /// Bytes of the whole entry.
+    len: usize,
+}
+
+/// An entry and its stored checksum.
+#[inline]
+fn parse(entry: &[u8]) -> Result<(Parsed<'_>, u32), DecodeError> {
+    let mut d = DecBuf::new(entry);
+    let len = d.uvarint_usize()?;
+    let checked = d.bytes(len.checked_add(1).ok_or(DecodeError::InvalidSize)?)?;
+    let stored = d.be32()?;
+    let (&encoding, data) = checked.split_first().ok_or(DecodeError::InvalidSize)?;
+    Ok((Parsed { encoding, data, checked, len: entry.len() - d.len() }, stored))
+}
