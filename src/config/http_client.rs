@@ -277,7 +277,7 @@ impl OAuth2 {
 impl ProxyConfig {
     /// Checks that the keys go together.
     pub fn validate(&self) -> Result<(), String> {
-        let has_url = self.proxy_url.as_ref().is_some_and(|u| !u.as_str().is_empty());
+        let has_url = self.proxy_url.as_ref().is_some_and(|u| !u.is_empty());
         let message = if !self.proxy_connect_header.is_empty()
             && !self.proxy_from_environment
             && !has_url

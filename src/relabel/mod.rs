@@ -3,5 +3,8 @@
 //! Knows label sets and rules only, so that it can be tested and fuzzed without a server.
 
 mod config;
+mod process;
+mod template;
 
 pub use config::{Action, Pattern, RelabelConfig};
+pub use process::process;

@@ -11,12 +11,14 @@ mod field;
 mod resolve;
 mod section;
 mod tree;
+mod value;
 
 pub use decode::{Decoder, Error, is_null};
-pub use emit::{Value, to_text};
+pub use emit::to_text;
 pub use field::{Field, Items, Map, decode_map};
 pub use resolve::{Resolved, resolve, resolve_plain};
 pub use section::{Checked, Fields, decode_checked, decode_fields, emit_field};
 pub use tree::{Kind, Node, NodeRef, Tree};
+pub use value::Value;
 
 pub(crate) use section::section;

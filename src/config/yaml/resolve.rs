@@ -181,6 +181,33 @@ fn is_decimal(text: &str) -> bool {
     }
 }
 
+/// A number in base 60 (`12:30:45`): not read as a number, but quoted when written.
+pub fn is_base60(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let mut parts = text.split(':');
+    let number = |s: &str| {
+        s.starts_with(|c: char| c.is_ascii_digit())
+            && s.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    };
+    if !parts.next().is_some_and(number) {
+        return false;
+    }
+    let rest: Vec<&str> = parts.collect();
+    let Some((last, middle)) = rest.split_last() else { return false };
+    let sixty = |s: &str| {
+        let b = s.as_bytes();
+        match b.len() {
+            1 => b[0].is_ascii_digit(),
+            2 => (b'0'..=b'5').contains(&b[0]) && b[1].is_ascii_digit(),
+            _ => false,
+        }
+    };
+    let (whole, fraction) = last.split_once('.').unwrap_or((last, ""));
+    middle.iter().all(|s| sixty(s))
+        && sixty(whole)
+        && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+}
+
 /// Whether a text reads as a date, or a date and a time, in the forms go-yaml accepts.
 fn is_timestamp(text: &str) -> bool {
     let mut rest = text;
