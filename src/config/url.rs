@@ -209,9 +209,8 @@ fn parse_authority(scheme: &str, text: &str) -> Result<(User, String), String> {
 }
 
 fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
-    let decode = |s: &str, part| {
-        unescape(s, part).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-    };
+    let decode =
+        |s: &str, part| unescape(s, part).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     match host.rfind('[') {
         Some(0) => {}
         Some(_) => return Err("invalid IP-literal".to_owned()),
@@ -290,9 +289,7 @@ fn unescape(text: &str, part: Part) -> Result<Vec<u8>, String> {
             continue;
         }
         let escaped = &bytes[i..bytes.len().min(i + 3)];
-        let bad = || {
-            format!("invalid URL escape {}", go_quote(&String::from_utf8_lossy(escaped)))
-        };
+        let bad = || format!("invalid URL escape {}", go_quote(&String::from_utf8_lossy(escaped)));
         let value = match escaped {
             [_, high, low] => hex(*high).zip(hex(*low)).map(|(h, l)| h << 4 | l),
             _ => None,

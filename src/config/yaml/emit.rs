@@ -178,8 +178,7 @@ impl Writer {
 
     fn style_of(&self, text: &str, key: bool) -> Style {
         let shape = shape_of(text);
-        let reads_as_text =
-            matches!(resolve_plain(text), Resolved::Text) && !is_base60(text);
+        let reads_as_text = matches!(resolve_plain(text), Resolved::Text) && !is_base60(text);
         let mut style = if text.contains('\n') {
             Style::Literal
         } else if reads_as_text {
