@@ -114,7 +114,7 @@ impl Url {
 
     fn print_authority(&self, out: &mut String, redact: bool) {
         let anything = !self.host.is_empty() || self.user.is_some();
-        if self.scheme.is_empty() && !anything || self.omit_host && !anything {
+        if !anything && (self.scheme.is_empty() || self.omit_host) {
             return;
         }
         if anything || !self.path.is_empty() {

@@ -14,9 +14,7 @@ const MAX_SIMPLE_KEY: usize = 128;
 
 /// The text of a document.
 pub fn to_text(value: &Value) -> String {
-    let mut writer = Writer::default();
-    writer.whitespace = true;
-    writer.indention = true;
+    let mut writer = Writer { whitespace: true, indention: true, ..Writer::default() };
     writer.node(value, Place::Root);
     writer.indent = None;
     writer.write_indent();
