@@ -11,5 +11,7 @@ pub mod head;
 pub mod headchunks;
 pub mod index;
 pub mod postings;
+pub mod record;
 pub mod source;
 pub mod tombstones;
+pub mod wal;
