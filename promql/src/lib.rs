@@ -5,6 +5,7 @@ pub mod engine;
 pub mod functions;
 pub mod parser;
 pub mod result;
+pub mod script;
 
 pub use engine::{Engine, EngineError, EngineOptions, EvalTime, Features, QueryOptions};
 pub use result::{PointValue, QueryResult, QueryValue, Sample, Series, Statistics};

@@ -106,6 +106,12 @@ impl<'a> Parser<'a> {
         Ok(labels)
     }
 
+    /// Parses the labels at the start of the text; also gives where they end.
+    pub fn metric_prefix(mut self) -> Parsed<(Labels, usize)> {
+        self.check_length()?;
+        self.series_labels()
+    }
+
     fn check_length(&self) -> Parsed<()> {
         match u32::try_from(self.lexer.text().len()) {
             Ok(_) => Ok(()),
@@ -165,6 +171,11 @@ impl<'a> Parser<'a> {
     pub fn text(&self, token: Token) -> &'a str {
         let range = token.span.start as usize..token.span.end as usize;
         self.lexer.text().get(range).unwrap_or("")
+    }
+
+    /// The byte of the text at `offset`.
+    pub fn byte_at(&self, offset: u32) -> Option<u8> {
+        self.lexer.text().as_bytes().get(offset as usize).copied()
     }
 
     pub fn error(&self, span: Span, message: impl Into<String>) -> ParseError {

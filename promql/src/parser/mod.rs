@@ -11,13 +11,13 @@ mod expr;
 mod json;
 mod lexer;
 mod modifier;
-mod number;
+pub(crate) mod number;
 mod operator;
 mod pretty;
 mod print;
 mod selector;
-mod text;
-mod token;
+pub(crate) mod text;
+pub(crate) mod token;
 
 use model::{Labels, Matcher};
 
@@ -75,4 +75,9 @@ pub fn parse_metric_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
 /// Parses the labels of one series, `name{a="b"}`.
 pub fn parse_metric(text: &str) -> Result<Labels, ParseError> {
     Parser::new(text, ParserOptions::default()).metric()
+}
+
+/// Parses the labels at the start of a line of a test script; also gives where they end.
+pub(crate) fn parse_metric_prefix(text: &str) -> Result<(Labels, usize), ParseError> {
+    Parser::new(text, ParserOptions::default()).metric_prefix()
 }

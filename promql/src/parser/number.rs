@@ -53,9 +53,18 @@ const HEX_DIGITS: &[u8] = b"0123456789abcdefABCDEF";
 /// Scans a number at the start of `text`: decimal, hexadecimal, octal or float, with `_` between
 /// digits. It may not run into a word.
 pub fn scan_number(text: &str) -> Scan {
+    scan(text, false)
+}
+
+/// Scans a number of a series description, where `x` is not part of it but "times".
+pub fn scan_series_number(text: &str) -> Scan {
+    scan(text, true)
+}
+
+fn scan(text: &str, series: bool) -> Scan {
     let mut c = Cursor { bytes: text.as_bytes(), pos: 0 };
     let mut digits = DIGITS;
-    if c.accept(b"0") && c.accept(b"xX") {
+    if !series && c.accept(b"0") && c.accept(b"xX") {
         c.accept(b"_");
         digits = HEX_DIGITS;
     }
@@ -89,7 +98,8 @@ pub fn scan_number(text: &str) -> Scan {
             c.accept_run(digits);
         }
     }
-    c.scan(c.pos > 0 && !c.at_word())
+    let times = series && c.is(b"x");
+    c.scan(c.pos > 0 && (times || !c.at_word()))
 }
 
 /// Scans what makes a duration of a number: a unit, then more numbers with units, then no word.

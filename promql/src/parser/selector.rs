@@ -85,23 +85,45 @@ impl Parser<'_> {
 
     /// `name{a="b"}` as the labels of a series.
     pub(super) fn labels(&mut self) -> Parsed<Labels> {
-        let mut pairs = Vec::new();
-        let mut name = None;
+        let name = match self.peek()?.kind.is_metric_name() {
+            true => Some(self.next()?),
+            false => None,
+        };
+        let braces = self.peek()?.kind == Kind::LeftBrace;
+        Ok(self.label_set(name, braces)?.0)
+    }
+
+    /// The labels at the start of a line of a test script, and where they end. Braces belong to
+    /// them only when they follow the name directly.
+    pub(super) fn series_labels(&mut self) -> Parsed<(Labels, usize)> {
         let token = self.peek()?;
-        if token.kind.is_metric_name() {
-            self.next()?;
-            name = Some((METRIC_NAME.to_owned(), self.text(token).to_owned()));
+        if !token.kind.is_metric_name() {
+            let braces = token.kind == Kind::LeftBrace;
+            return self.label_set(None, braces);
         }
-        if self.accept(Kind::LeftBrace)?.is_some() {
-            while self.accept(Kind::RightBrace)?.is_none() {
+        let name = self.next()?;
+        let braces = self.byte_at(name.span.end) == Some(b'{');
+        self.label_set(Some(name), braces)
+    }
+
+    fn label_set(&mut self, name: Option<Token>, braces: bool) -> Parsed<(Labels, usize)> {
+        let mut pairs = Vec::new();
+        let mut end = name.map_or(0, |n| n.span.end);
+        if braces {
+            self.expect(Kind::LeftBrace)?;
+            loop {
+                if let Some(close) = self.accept(Kind::RightBrace)? {
+                    end = close.span.end;
+                    break;
+                }
                 pairs.push(self.label()?);
                 if self.accept(Kind::Comma)?.is_none() && self.peek()?.kind != Kind::RightBrace {
                     return Err(self.unexpected_in(Context::new(LABEL_SET, SEPARATOR)));
                 }
             }
         }
-        pairs.extend(name);
-        Ok(Labels::from_pairs(pairs))
+        pairs.extend(name.map(|n| (METRIC_NAME.to_owned(), self.text(n).to_owned())));
+        Ok((Labels::from_pairs(pairs), end as usize))
     }
 
     fn label(&mut self) -> Parsed<(String, String)> {

@@ -1,0 +1,62 @@
+//! Prometheus's own test scripts, run against our engine. Prints `passed/total` for every file.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write as _;
+
+use promql::script::{Script, test_engine};
+
+/// Evals that pass in each file. These numbers only rise; a file that is not named must pass whole.
+const AT_LEAST: &[(&str, usize)] = &[
+    ("aggregators.test", 0),
+    ("at_modifier.test", 0),
+    ("collision.test", 0),
+    ("duration_expression.test", 0),
+    ("extended_vectors.test", 0),
+    ("fill-modifier.test", 0),
+    ("functions.test", 0),
+    ("histograms.test", 0),
+    ("info.test", 0),
+    ("limit.test", 0),
+    ("literals.test", 0),
+    ("name_label_dropping.test", 0),
+    ("native_histograms.test", 0),
+    ("operators.test", 0),
+    ("range_queries.test", 0),
+    ("selectors.test", 0),
+    ("staleness.test", 0),
+    ("start_timestamps.test", 0),
+    ("subquery.test", 0),
+    ("trig_functions.test", 0),
+    ("type_and_unit.test", 0),
+];
+
+#[test]
+fn scripts_pass() -> Result<(), Box<dyn Error>> {
+    let Some(folder) = testdata::shared("conformance/promqltest") else { return Ok(()) };
+    let mut files: Vec<_> =
+        fs::read_dir(folder)?.map(|f| Ok(f?.path())).collect::<Result<_, std::io::Error>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "test"));
+    files.sort();
+    assert!(!files.is_empty());
+    let engine = test_engine();
+    let mut out = std::io::stderr().lock();
+    let mut short = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let script =
+            Script::parse(&fs::read_to_string(&path)?).map_err(|e| format!("{name}: {e}"))?;
+        let report = script.run(&engine);
+        writeln!(out, "{name}: {}/{}", report.passed, report.total())?;
+        let show = std::env::var("PROMQLTEST_SHOW").is_ok_and(|v| name.starts_with(&v));
+        for failure in report.failures.iter().filter(|_| show) {
+            writeln!(out, "  {name}:{}: {}", failure.line, failure.message)?;
+        }
+        let known = AT_LEAST.iter().find(|(n, _)| *n == name).map(|(_, n)| *n);
+        if report.passed < known.unwrap_or(report.total()) {
+            short.push(name);
+        }
+    }
+    assert!(short.is_empty(), "fewer evals pass than before: {short:?}");
+    Ok(())
+}
