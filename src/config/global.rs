@@ -4,7 +4,7 @@ use super::labels::LabelSet;
 use super::names::ValidationScheme;
 use super::scrape::{ScrapeProtocol, validate_protocols};
 use super::values::{Bytes, Duration};
-use super::yaml::{Checked, section};
+use super::yaml::{Checked, section, unchecked};
 
 section! {
     /// The `global` section. `Default` is an empty one, [`GlobalConfig::preset`] the defaults.
@@ -110,4 +110,4 @@ impl RuntimeConfig {
     }
 }
 
-impl Checked for RuntimeConfig {}
+unchecked!(RuntimeConfig);

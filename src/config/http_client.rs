@@ -4,7 +4,7 @@ use super::any::Any;
 use super::tls::{TlsConfig, count};
 use super::url::Url;
 use super::values::Secret;
-use super::yaml::{Checked, Decoder, Error, Field, Map, NodeRef, Value, decode_map, section};
+use super::yaml::{Checked, Decoder, Error, Field, Map, NodeRef, Value, decode_map, section, unchecked};
 
 section! {
     /// `basic_auth`: a user name and a password, each given or read from a file at every request.
@@ -340,13 +340,11 @@ impl Checked for HttpClientConfig {
     }
 }
 
-impl Checked for BasicAuth {}
-impl Checked for Authorization {}
-impl Checked for ProxyConfig {}
-impl Checked for Header {}
 
 impl Checked for OAuth2 {
     fn finish(&mut self) -> Result<(), String> {
         self.proxy.validate()
     }
 }
+
+unchecked!(BasicAuth, Authorization, ProxyConfig, Header);

@@ -11,7 +11,7 @@ use super::http_client::HttpClientConfig;
 use super::names::{ALLOW_UTF8, DOTS, ESCAPING_SCHEMES, UNDERSCORES, VALUES, ValidationScheme};
 use super::sd::DiscoveryConfigs;
 use super::values::{Bytes, Duration, text_as};
-use super::yaml::{Checked, Decoder, Error, Field, Items, Map, NodeRef, Value, section};
+use super::yaml::{Checked, Decoder, Error, Field, Items, Map, NodeRef, Value, section, unchecked};
 
 /// A format a target may answer in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -323,4 +323,4 @@ section! {
     }
 }
 
-impl Checked for ScrapeConfigFile {}
+unchecked!(ScrapeConfigFile);

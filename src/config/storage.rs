@@ -3,7 +3,7 @@
 use model::number::{format_g, go_quote};
 
 use super::values::{Bytes, Duration};
-use super::yaml::{Checked, section};
+use super::yaml::{Checked, section, unchecked};
 
 section! {
     /// The `storage` section.
@@ -107,6 +107,4 @@ impl Checked for RetentionConfig {
     }
 }
 
-impl Checked for StorageConfig {}
-impl Checked for ChunkEncodingConfig {}
-impl Checked for ExemplarsConfig {}
+unchecked!(StorageConfig, ChunkEncodingConfig, ExemplarsConfig);

@@ -21,4 +21,4 @@ pub use section::{Checked, Fields, decode_checked, decode_fields, emit_field};
 pub use tree::{Kind, Node, NodeRef, Tree};
 pub use value::Value;
 
-pub(crate) use section::section;
+pub(crate) use section::{section, unchecked};

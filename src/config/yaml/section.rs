@@ -209,4 +209,11 @@ macro_rules! section {
     };
 }
 
-pub(crate) use section;
+/// Sections without defaults or checks of their own.
+macro_rules! unchecked {
+    ($($name:ty),* $(,)?) => {
+        $( impl $crate::config::yaml::Checked for $name {} )*
+    };
+}
+
+pub(crate) use {section, unchecked};

@@ -1,0 +1,75 @@
+//! Sections the configuration may have and this server cannot serve yet: they stop the start with
+//! their key, file and line, instead of being silently without effect.
+//!
+//! A part that gets built deletes its row here.
+
+use super::otlp::OtlpConfig;
+use super::root::Config;
+use super::scrape::ScrapeConfig;
+use super::sd::DiscoveryConfig;
+use super::yaml::{Field, NodeRef, Tree};
+
+/// Top-level keys, each with whether a configuration needs them to do something.
+const SECTIONS: &[(&str, fn(&Config) -> bool)] = &[
+    ("alerting", |config| {
+        let has_targets = |d: &DiscoveryConfig| match d {
+            DiscoveryConfig::Static(group) => !group.targets.is_empty(),
+            _ => true,
+        };
+        config.alerting.alertmanagers.iter().any(|m| m.discovery.configs.iter().any(has_targets))
+    }),
+    ("rule_files", |config| !config.rule_files.is_empty()),
+    ("remote_write", |config| !config.remote_write.is_empty()),
+    ("remote_read", |config| !config.remote_read.is_empty()),
+    ("tracing", |config| !config.tracing.is_zero()),
+    ("otlp", |config| config.otlp != OtlpConfig::preset()),
+];
+
+/// Kinds of service discovery that work; all others are refused.
+const DISCOVERY: &[&str] = &["static_configs", "file_sd_configs"];
+
+/// Refuses what the server cannot do, with the place in the file.
+pub fn check(config: &Config, tree: &Tree, path: &str) -> Result<(), String> {
+    for (key, needed) in SECTIONS {
+        if needed(config) {
+            let line = tree.root().and_then(|root| line_of(root, key));
+            return Err(refusal(key, path, line));
+        }
+    }
+    check_jobs(&config.scrape_configs, tree, path)
+}
+
+/// Refuses kinds of service discovery that do not work, with the place in the file.
+pub fn check_jobs(jobs: &[ScrapeConfig], tree: &Tree, path: &str) -> Result<(), String> {
+    for job in jobs {
+        for source in &job.discovery.configs {
+            let key = source.key();
+            if !DISCOVERY.contains(&key) {
+                return Err(refusal(key, path, line_in_jobs(tree, &job.job_name, key)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refusal(key: &str, path: &str, line: Option<usize>) -> String {
+    let place = line.map(|line| format!(" line {line}")).unwrap_or_default();
+    format!("{key} is not supported by this version of epimetheus: {path}{place}")
+}
+
+fn entry<'a>(node: NodeRef<'a>, key: &str) -> Option<(NodeRef<'a>, NodeRef<'a>)> {
+    node.entries().find(|(k, _)| k.scalar() == Some(key))
+}
+
+fn line_of(node: NodeRef<'_>, key: &str) -> Option<usize> {
+    entry(node, key).map(|(k, _)| k.line())
+}
+
+fn line_in_jobs(tree: &Tree, job: &str, key: &str) -> Option<usize> {
+    let (_, jobs) = entry(tree.root()?, "scrape_configs")?;
+    let named = |item: &NodeRef<'_>| {
+        entry(*item, "job_name").is_some_and(|(_, name)| name.scalar() == Some(job))
+    };
+    let item = jobs.items().find(named)?;
+    line_of(item, key)
+}
