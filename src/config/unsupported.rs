@@ -9,8 +9,11 @@ use super::scrape::ScrapeConfig;
 use super::sd::DiscoveryConfig;
 use super::yaml::{Field, NodeRef, Tree};
 
-/// Top-level keys, each with whether a configuration needs them to do something.
-const SECTIONS: &[(&str, fn(&Config) -> bool)] = &[
+/// A key and whether a configuration needs it to do something.
+type Row = (&'static str, fn(&Config) -> bool);
+
+/// Top-level keys.
+const SECTIONS: &[Row] = &[
     ("alerting", |config| {
         let has_targets = |d: &DiscoveryConfig| match d {
             DiscoveryConfig::Static(group) => !group.targets.is_empty(),
