@@ -4,7 +4,9 @@ use super::any::Any;
 use super::tls::{TlsConfig, count};
 use super::url::Url;
 use super::values::Secret;
-use super::yaml::{Checked, Decoder, Error, Field, Map, NodeRef, Value, decode_map, section, unchecked};
+use super::yaml::{
+    Checked, Decoder, Error, Field, Map, NodeRef, Value, decode_map, section, unchecked,
+};
 
 section! {
     /// `basic_auth`: a user name and a password, each given or read from a file at every request.
@@ -339,7 +341,6 @@ impl Checked for HttpClientConfig {
         self.validate()
     }
 }
-
 
 impl Checked for OAuth2 {
     fn finish(&mut self) -> Result<(), String> {

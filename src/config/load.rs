@@ -93,17 +93,16 @@ impl Config {
 
     fn check_agent(&self) -> Result<(), LoadError> {
         let alerting = &self.alerting;
-        let field = if !alerting.alertmanagers.is_empty()
-            || !alerting.alert_relabel_configs.is_empty()
-        {
-            "alerting"
-        } else if !self.rule_files.is_empty() {
-            "rule_files"
-        } else if !self.remote_read.is_empty() {
-            "remote_read"
-        } else {
-            return Ok(());
-        };
+        let field =
+            if !alerting.alertmanagers.is_empty() || !alerting.alert_relabel_configs.is_empty() {
+                "alerting"
+            } else if !self.rule_files.is_empty() {
+                "rule_files"
+            } else if !self.remote_read.is_empty() {
+                "remote_read"
+            } else {
+                return Ok(());
+            };
         Err(LoadError::Refused(format!("field {field} is not allowed in agent mode")))
     }
 
@@ -130,7 +129,9 @@ impl Config {
                 for job in jobs {
                     if let Some(first) = seen.get(&job.job_name) {
                         let name = go_quote(&job.job_name);
-                        return Err(LoadError::Refused(format!("{absolute}: found multiple scrape configs with job name {name}, first found in {first}")));
+                        return Err(LoadError::Refused(format!(
+                            "{absolute}: found multiple scrape configs with job name {name}, first found in {first}"
+                        )));
                     }
                     seen.insert(job.job_name.clone(), absolute.clone());
                     all.push(job);

@@ -86,10 +86,6 @@ impl Checked for OtlpConfig {
         if !self.ignore_resource_attributes.is_empty() {
             return Err("'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true".to_owned());
         }
-        sanitize(
-            &mut self.promote_resource_attributes,
-            "promoted",
-            "promote_resource_attributes",
-        )
+        sanitize(&mut self.promote_resource_attributes, "promoted", "promote_resource_attributes")
     }
 }

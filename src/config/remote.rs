@@ -227,10 +227,7 @@ impl Checked for RemoteWriteConfig {
                 send_interval: Duration::secs(60),
                 max_samples_per_send: 2000,
             },
-            http_client: HttpClientConfig {
-                follow_redirects: true,
-                ..HttpClientConfig::default()
-            },
+            http_client: HttpClientConfig { follow_redirects: true, ..HttpClientConfig::default() },
             ..RemoteWriteConfig::default()
         };
     }
