@@ -14,6 +14,7 @@ use super::series::{self, ChunkMetas, LabelRefs};
 use super::symbols::SymbolTable;
 use super::toc::Toc;
 use super::{HEADER_LEN, IndexCorruption, MAGIC, Version, postings};
+use crate::file_error::FileError;
 use crate::fs::Mapped;
 use crate::postings::{ListRef, PostingsSource};
 
@@ -192,7 +193,8 @@ fn context(step: &str, error: IndexCorruption) -> IndexCorruption {
 }
 
 fn corrupt_file(path: &Path, error: IndexCorruption) -> QueryError {
-    QueryError::Corrupt(format!("{}: {error}", path.display()))
+    let path = path.to_owned();
+    FileError::Corrupt { what: "index", path, offset: error.offset, reason: error.what }.into()
 }
 
 impl PostingsSource for IndexReader {

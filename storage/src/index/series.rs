@@ -8,6 +8,7 @@ use model::TimeRange;
 
 use super::section::{self, corrupt};
 use super::{IndexCorruption, SERIES_ALIGN, Version};
+use crate::chunk::ChunkRef;
 use crate::encoding::{DecBuf, DecodeError, EncBuf};
 
 /// One chunk of a series as the index knows it.
@@ -15,8 +16,8 @@ use crate::encoding::{DecBuf, DecodeError, EncBuf};
 pub struct ChunkMeta {
     /// First and last sample time, inclusive.
     pub range: TimeRange,
-    /// Segment number in the upper 32 bits, offset in the lower.
-    pub reference: u64,
+    /// Where it lies in the block's segments.
+    pub reference: ChunkRef,
 }
 
 /// Offset in the file of the entry of series `id`.
@@ -104,10 +105,10 @@ impl ChunkMetas<'_> {
             Some(last) => {
                 min = last.range.max.wrapping_add_unsigned(self.buf.uvarint()?);
                 max = min.wrapping_add_unsigned(self.buf.uvarint()?);
-                reference = last.reference.wrapping_add_signed(self.buf.varint()?);
+                reference = last.reference.0.wrapping_add_signed(self.buf.varint()?);
             }
         }
-        let chunk = ChunkMeta { range: TimeRange { min, max }, reference };
+        let chunk = ChunkMeta { range: TimeRange { min, max }, reference: ChunkRef(reference) };
         self.last = Some(chunk);
         Ok(chunk)
     }
@@ -142,12 +143,12 @@ pub(super) fn write_content(out: &mut Vec<u8>, labels: &[(u32, u32)], chunks: &[
             None => {
                 out.put_varint(chunk.range.min);
                 out.put_uvarint(span);
-                out.put_uvarint(chunk.reference);
+                out.put_uvarint(chunk.reference.0);
             }
             Some(last) => {
                 out.put_uvarint(chunk.range.min.wrapping_sub(last.range.max) as u64);
                 out.put_uvarint(span);
-                out.put_varint(chunk.reference.wrapping_sub(last.reference) as i64);
+                out.put_varint(chunk.reference.0.wrapping_sub(last.reference.0) as i64);
             }
         }
         last = Some(chunk);
@@ -168,7 +169,9 @@ mod tests {
         ) {
             let chunks: Vec<ChunkMeta> = chunks
                 .into_iter()
-                .map(|(min, max, reference)| ChunkMeta { range: TimeRange { min, max }, reference })
+                .map(|(min, max, reference)| {
+                    ChunkMeta { range: TimeRange { min, max }, reference: ChunkRef(reference) }
+                })
                 .collect();
             let mut content = Vec::new();
             write_content(&mut content, &labels, &chunks);

@@ -17,6 +17,7 @@ use super::symbols::{SymbolError, SymbolSet};
 use super::toc::Toc;
 use super::{MAGIC, SERIES_ALIGN, Version, offset_table, postings};
 use crate::encoding::{Crc32c, EncBuf, crc32c};
+use crate::file_error::FileError;
 use crate::fs::Fs;
 
 /// References into an index have 32 bits of 16 bytes each.
@@ -27,8 +28,8 @@ const PIECE_BYTES: usize = 1 << 16;
 /// Why an index could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexWriteError {
-    #[error("{}: {error}", .path.display())]
-    Io { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(transparent)]
     Symbol(#[from] SymbolError),
     /// What was to be written breaks a rule of the format; in Prometheus's words.
@@ -83,14 +84,13 @@ impl IndexWriter {
         path: &Path,
         symbols: SymbolSet,
     ) -> Result<IndexWriter, IndexWriteError> {
-        let io = |error| IndexWriteError::Io { path: path.to_owned(), error };
-        let mut out = FileWriter::create(fs, path).map_err(io)?;
+        let mut out = FileWriter::create(fs, path).map_err(FileError::io("create", path))?;
         let mut header = Vec::new();
         header.put_be32(MAGIC);
         header.put_u8(Version::V2 as u8);
-        out.put(&header).map_err(io)?;
+        out.put(&header).map_err(FileError::io("write", path))?;
         let mut toc = Toc { symbols: out.position(), ..Toc::default() };
-        symbols.write(|bytes| out.put(bytes)).map_err(io)?;
+        symbols.write(|bytes| out.put(bytes)).map_err(FileError::io("write", path))?;
         toc.series = out.position();
         Ok(IndexWriter {
             path: path.to_owned(),
@@ -120,7 +120,7 @@ impl IndexWriter {
     }
 
     fn io(&self, error: io::Error) -> IndexWriteError {
-        IndexWriteError::Io { path: self.path.clone(), error }
+        FileError::io("write", &self.path)(error).into()
     }
 
     /// Adds a series. Labels must be above those of the last one, chunk references not below the
@@ -162,7 +162,7 @@ impl IndexWriter {
         std::mem::swap(&mut self.refs, &mut self.last_refs);
         self.last_labels = labels.clone();
         if let Some(last) = chunks.last() {
-            self.last_chunk = last.reference;
+            self.last_chunk = last.reference.0;
         }
         Ok(())
     }
@@ -173,10 +173,10 @@ impl IndexWriter {
         let mut last_max = None;
         for chunk in chunks {
             let (min, max) = (chunk.range.min, chunk.range.max);
-            if chunk.reference < reference {
+            if chunk.reference.0 < reference {
                 return invalid(format!(
                     "unsorted chunk reference: {}, previous: {reference}",
-                    chunk.reference
+                    chunk.reference.0
                 ));
             }
             if let Some(last) = last_max.filter(|last| min <= *last) {
@@ -187,7 +187,7 @@ impl IndexWriter {
             if max < min {
                 return invalid(format!("chunk maxT {max} is less than minT {min}"));
             }
-            (reference, last_max) = (chunk.reference, Some(max));
+            (reference, last_max) = (chunk.reference.0, Some(max));
         }
         Ok(())
     }
@@ -254,8 +254,7 @@ impl IndexWriter {
         let mut tail = Vec::new();
         self.toc.write(&mut tail);
         self.put(&tail)?;
-        let path = self.path;
-        self.out.finish().map_err(|error| IndexWriteError::Io { path, error })
+        Ok(self.out.finish().map_err(FileError::io("write", &self.path))?)
     }
 
     fn write_offset_table(&mut self, listed: &[Listed]) -> Result<(), IndexWriteError> {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::super::{ChunkMeta, IndexWriter, SymbolSet};
 use super::*;
+use crate::chunk::ChunkRef;
 use crate::fs::{Fs, RealFs, SimFs};
 use crate::postings::postings_for_matchers;
 
@@ -67,7 +68,7 @@ fn chunks(spans: Vec<(u16, u16)>) -> Vec<ChunkMeta> {
         .map(|(i, (gap, len))| {
             let min = at + 1 + i64::from(gap);
             at = min + i64::from(len);
-            ChunkMeta { range: TimeRange { min, max: at }, reference: i as u64 }
+            ChunkMeta { range: TimeRange { min, max: at }, reference: ChunkRef(i as u64) }
         })
         .collect()
 }
@@ -80,7 +81,7 @@ fn series() -> impl Strategy<Value = BTreeMap<Labels, Vec<ChunkMeta>>> {
         // References ascend over all series.
         let mut reference = 8;
         for chunk in map.values_mut().flatten() {
-            chunk.reference = reference;
+            chunk.reference = ChunkRef(reference);
             reference += 300;
         }
         map
@@ -122,7 +123,7 @@ fn rules_of_the_format_are_kept() {
     let symbols = SymbolSet::from_sorted(symbols).unwrap();
     let mut writer = IndexWriter::create(&fs, Path::new("/index"), symbols).unwrap();
     let a = Labels::from_pairs([("a", "b")]);
-    let chunk = |min, max, reference| ChunkMeta { range: TimeRange { min, max }, reference };
+    let chunk = |min, max, at| ChunkMeta { range: TimeRange { min, max }, reference: ChunkRef(at) };
     let mut check = |labels: &Labels, chunks: &[ChunkMeta], expected: &str| {
         let error = writer.add_series(labels, chunks).err().map(|e| e.to_string());
         assert_eq!(error.unwrap_or_default(), expected);
@@ -152,10 +153,19 @@ fn rules_of_the_format_are_kept() {
 #[test]
 fn what_is_no_index_is_named() {
     for (bytes, expected) in [
-        (vec![], "index: index header: invalid size at offset 0"),
-        (vec![1, 2, 3, 4, 5], "index: invalid magic number 1020304 at offset 0"),
-        (vec![0xba, 0xaa, 0xd7, 0, 4], "index: unknown index file version 4 at offset 4"),
-        (vec![0xba, 0xaa, 0xd7, 0, 2], "index: read TOC: invalid size at offset 0"),
+        (vec![], "corruption in index index at offset 0: index header: invalid size"),
+        (
+            vec![1, 2, 3, 4, 5],
+            "corruption in index index at offset 0: invalid magic number 1020304",
+        ),
+        (
+            vec![0xba, 0xaa, 0xd7, 0, 4],
+            "corruption in index index at offset 4: unknown index file version 4",
+        ),
+        (
+            vec![0xba, 0xaa, 0xd7, 0, 2],
+            "corruption in index index at offset 0: read TOC: invalid size",
+        ),
     ] {
         assert_eq!(open(bytes).err().map(|e| e.to_string()).as_deref(), Some(expected));
     }

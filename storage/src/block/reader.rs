@@ -1,0 +1,158 @@
+//! Reading a block: its side of the seam that queries and compaction see.
+
+use std::borrow::Cow;
+
+use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
+
+use super::open::Block;
+use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
+use crate::index::ChunkMeta;
+use crate::postings::{PostingsSource, label_values, postings_for_matchers};
+use crate::source::{BlockReader, SeriesId, Symbols};
+use crate::tombstones::Intervals;
+
+impl Block {
+    fn deleted(&self, id: SeriesId) -> Option<&Intervals> {
+        self.tombstones.get(u64::from(id))
+    }
+
+    /// Visits the chunks of a series that overlap `range` and are not wholly deleted.
+    fn visit_chunks(
+        &self,
+        id: SeriesId,
+        range: TimeRange,
+        deleted: Option<&Intervals>,
+        mut visit: impl FnMut(ChunkMeta) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        for meta in self.index.chunks(id)? {
+            let meta = meta.map_err(|e| self.index.corruption(e))?;
+            if meta.range.min > range.max {
+                break;
+            }
+            if meta.range.max >= range.min && !deleted.is_some_and(|d| d.covers(meta.range)) {
+                visit(meta)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn corrupt(&self, meta: &ChunkMeta, error: &ChunkError) -> QueryError {
+        QueryError::Corrupt(format!(
+            "cannot populate chunk {} from block {}: {error}",
+            meta.reference.0, self.meta.ulid
+        ))
+    }
+
+    /// A chunk without its deleted samples; `None` when nothing is left.
+    fn without_deleted(
+        &self,
+        encoding: u8,
+        data: &[u8],
+        deleted: &Intervals,
+    ) -> Result<Option<EncodedChunk>, ChunkError> {
+        let mut columns = Columns::default();
+        chunk::decode(encoding, data, TimeRange::ALL, &mut columns)?;
+        deleted.subtract(&mut columns, 0);
+        let rule = CutRule::Keep(Encoding::from_u8(encoding)?);
+        let encoded = chunk::encode(&columns, EncodeOptions { rule, ..Default::default() })?;
+        Ok(encoded.into_iter().next())
+    }
+}
+
+impl BlockReader for Block {
+    fn range(&self) -> TimeRange {
+        TimeRange { min: self.meta.min_time, max: self.meta.max_time.saturating_sub(1) }
+    }
+
+    fn postings(
+        &self,
+        matchers: &[Matcher],
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError> {
+        postings_for_matchers(&*self.index, matchers, Some(&self.cache), cancel)
+    }
+
+    fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
+        let mut failed = Ok(());
+        ids.retain(|id| {
+            let deleted = self.deleted(*id);
+            let mut found = false;
+            let visited = self.visit_chunks(*id, range, deleted, |_| {
+                found = true;
+                Ok(())
+            });
+            if let (Err(error), Ok(())) = (visited, &failed) {
+                failed = Err(error);
+            }
+            found
+        });
+        failed
+    }
+
+    fn symbols(&self) -> Option<Symbols<'_>> {
+        Some(Box::new(self.index.symbols().map(|s| s.map(Cow::Borrowed))))
+    }
+
+    fn label_ordered(&self) -> bool {
+        true
+    }
+
+    fn labels(&self, id: SeriesId) -> Result<Labels, QueryError> {
+        self.index.labels(id)
+    }
+
+    fn label_value(
+        &self,
+        id: SeriesId,
+        name: &str,
+        with: &mut dyn FnMut(&str),
+    ) -> Result<(), QueryError> {
+        PostingsSource::label_value(&*self.index, id, name, with)
+    }
+
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
+        if matchers.is_empty() {
+            return Ok(self.index.label_names().map(str::to_owned).collect());
+        }
+        self.index.label_names_of(&self.postings(matchers, &CancelToken::default())?)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
+        label_values(&*self.index, name, matchers, &CancelToken::default())
+    }
+
+    fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        let deleted = self.deleted(id);
+        let start = out.len();
+        self.visit_chunks(id, range, deleted, |meta| {
+            let stored = self.chunks.chunk(meta.reference)?;
+            chunk::decode(stored.encoding, stored.data, range, out)
+                .map_err(|e| self.corrupt(&meta, &e))
+        })?;
+        if let Some(deleted) = deleted {
+            deleted.subtract(out, start);
+        }
+        Ok(())
+    }
+
+    fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
+        let deleted = self.deleted(id);
+        let mut chunks = Vec::new();
+        self.visit_chunks(id, range, deleted, |meta| {
+            let stored = self.chunks.chunk(meta.reference)?;
+            match deleted.filter(|d| d.overlaps(meta.range)) {
+                Some(deleted) => chunks.extend(
+                    self.without_deleted(stored.encoding, stored.data, deleted)
+                        .map_err(|e| self.corrupt(&meta, &e))?,
+                ),
+                None => chunks.push(EncodedChunk {
+                    range: meta.range,
+                    encoding: stored.encoding,
+                    data: stored.data.to_vec(),
+                }),
+            }
+            Ok(())
+        })?;
+        Ok(chunks)
+    }
+}

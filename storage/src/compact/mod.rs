@@ -1,0 +1,7 @@
+//! Compaction: what to merge, what to throw away, and writing the merge.
+
+mod plan;
+mod retention;
+
+pub use plan::{block_ranges, in_order_max_time, plan};
+pub use retention::{Expired, Limits, Retained, expired, size_limit};

@@ -1,0 +1,215 @@
+//! MergeQuerier: one consistent view over blocks and head.
+
+use std::sync::Arc;
+
+use model::{CancelToken, Labels, Matcher, Querier, QueryError, SelectHints, Selection, TimeRange};
+
+use super::heap::MinHeap;
+use super::selection::{MergedSelection, Part, SourceSelection};
+use crate::source::{BlockReader, SeriesId};
+
+/// Series selected between two questions whether to stop.
+const CANCEL_EVERY: usize = 256;
+
+/// Reads several sources as one store. The sources and what they show do not change as long as it
+/// is held.
+pub struct MergeQuerier {
+    sources: Vec<Arc<dyn BlockReader>>,
+    range: TimeRange,
+    /// Floats that have to be encoded anew for `chunks` become XOR2.
+    xor2: bool,
+}
+
+impl MergeQuerier {
+    /// A view of the samples inside `range`. Sources whose range does not overlap it are left out;
+    /// the order of the others (Prometheus has the head first, then blocks by time) decides which of
+    /// equal times wins.
+    pub fn new(
+        sources: impl IntoIterator<Item = Arc<dyn BlockReader>>,
+        range: TimeRange,
+        xor2: bool,
+    ) -> MergeQuerier {
+        let sources = sources.into_iter().filter(|s| s.range().overlaps(range)).collect();
+        MergeQuerier { sources, range, xor2 }
+    }
+
+    /// The ids of one source that satisfy the matchers and have data in `range`.
+    fn ids(
+        source: &dyn BlockReader,
+        matchers: &[Matcher],
+        range: TimeRange,
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError> {
+        let mut ids = source.postings(matchers, cancel)?;
+        source.retain_in_range(&mut ids, range)?;
+        Ok(ids)
+    }
+}
+
+fn check(cancel: &CancelToken) -> Result<(), QueryError> {
+    cancel.reason().map_or(Ok(()), |reason| Err(QueryError::Cancelled(reason)))
+}
+
+impl Querier for MergeQuerier {
+    /// Series with data inside the hints' `start..=end` (the view's range when both are 0), at most
+    /// `hints.limit`.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        hints: &SelectHints,
+        cancel: &CancelToken,
+    ) -> Result<Arc<dyn Selection>, QueryError> {
+        let range = if hints.start == 0 && hints.end == 0 {
+            self.range
+        } else {
+            TimeRange { min: hints.start, max: hints.end }
+        };
+        let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
+        let mut found: Vec<(&Arc<dyn BlockReader>, Vec<SeriesId>)> = Vec::new();
+        for source in &self.sources {
+            let ids = MergeQuerier::ids(&**source, matchers, range, cancel)?;
+            if !ids.is_empty() {
+                found.push((source, ids));
+            }
+        }
+        match found.as_mut_slice() {
+            [] => Ok(Arc::new(MergedSelection::default())),
+            // Alone in the view, a source keeps its order; so does one that has label order.
+            [(source, ids)] if self.sources.len() == 1 || source.label_ordered() => {
+                ids.truncate(limit);
+                Ok(Arc::new(SourceSelection::new(source.clone(), std::mem::take(ids))))
+            }
+            _ => self.merge(found, limit, cancel),
+        }
+    }
+
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, QueryError> {
+        self.strings(limit, |source| source.label_names(matchers))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, QueryError> {
+        self.strings(limit, |source| source.label_values(name, matchers))
+    }
+}
+
+impl MergeQuerier {
+    fn strings(
+        &self,
+        limit: usize,
+        ask: impl Fn(&dyn BlockReader) -> Result<Vec<String>, QueryError>,
+    ) -> Result<Vec<String>, QueryError> {
+        let mut all = Vec::new();
+        for source in &self.sources {
+            let more = ask(&**source)?;
+            if all.is_empty() {
+                all = more;
+            } else if !more.is_empty() {
+                all.extend(more);
+                all.sort();
+                all.dedup();
+            }
+        }
+        if limit != 0 {
+            all.truncate(limit);
+        }
+        Ok(all)
+    }
+
+    fn merge(
+        &self,
+        found: Vec<(&Arc<dyn BlockReader>, Vec<SeriesId>)>,
+        limit: usize,
+        cancel: &CancelToken,
+    ) -> Result<Arc<dyn Selection>, QueryError> {
+        let mut sources = Vec::with_capacity(found.len());
+        let mut lists = Vec::with_capacity(found.len());
+        for (source, ids) in found {
+            lists.push(in_label_order(&**source, ids, cancel)?);
+            sources.push(source.clone());
+        }
+        let mut selection = MergedSelection::new(sources.clone(), self.xor2);
+        merge_series(&sources, lists, cancel, |_, parts| {
+            selection.push(parts);
+            Ok(selection.series() < limit)
+        })?;
+        Ok(Arc::new(selection))
+    }
+}
+
+/// Ids of a source in order of their labels.
+pub(crate) fn in_label_order(
+    source: &dyn BlockReader,
+    ids: Vec<SeriesId>,
+    cancel: &CancelToken,
+) -> Result<Vec<SeriesId>, QueryError> {
+    if source.label_ordered() {
+        return Ok(ids);
+    }
+    let mut labelled: Vec<(Labels, SeriesId)> = Vec::with_capacity(ids.len());
+    for (n, id) in ids.into_iter().enumerate() {
+        if n % CANCEL_EVERY == 0 {
+            check(cancel)?;
+        }
+        labelled.push((source.labels(id)?, id));
+    }
+    labelled.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(labelled.into_iter().map(|(_, id)| id).collect())
+}
+
+/// The next series of one source.
+struct Cursor {
+    source: usize,
+    labels: Labels,
+    ids: std::vec::IntoIter<SeriesId>,
+    id: SeriesId,
+}
+
+/// Visits the distinct label sets of several sources in order, each with the parts that have it in
+/// the order Prometheus merges them; `visit` says whether to go on. `lists` are in label order.
+pub(crate) fn merge_series(
+    sources: &[Arc<dyn BlockReader>],
+    lists: Vec<Vec<SeriesId>>,
+    cancel: &CancelToken,
+    mut visit: impl FnMut(&Labels, &[Part]) -> Result<bool, QueryError>,
+) -> Result<(), QueryError> {
+    let less = |a: &Cursor, b: &Cursor| a.labels < b.labels;
+    let mut heap = MinHeap::new();
+    for (source, ids) in lists.into_iter().enumerate() {
+        let mut ids = ids.into_iter();
+        if let Some(id) = ids.next() {
+            heap.push(Cursor { source, labels: sources[source].labels(id)?, ids, id }, less);
+        }
+    }
+    let mut equal: Vec<Cursor> = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
+    let mut n = 0;
+    while let Some(first) = heap.pop(less) {
+        n += 1;
+        if n % CANCEL_EVERY == 0 {
+            check(cancel)?;
+        }
+        let labels = first.labels.clone();
+        equal.push(first);
+        while heap.peek().is_some_and(|c| c.labels == labels) {
+            equal.extend(heap.pop(less));
+        }
+        parts.clear();
+        parts.extend(equal.iter().map(|c| Part { source: c.source as u32, id: c.id }));
+        if !visit(&labels, &parts)? {
+            return Ok(());
+        }
+        for mut cursor in equal.drain(..) {
+            if let Some(id) = cursor.ids.next() {
+                cursor.id = id;
+                cursor.labels = sources[cursor.source].labels(id)?;
+                heap.push(cursor, less);
+            }
+        }
+    }
+    Ok(())
+}

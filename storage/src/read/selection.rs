@@ -1,0 +1,186 @@
+//! Selections: the series a select found, of one source or merged from several.
+
+use std::sync::Arc;
+
+use model::{Columns, EncodedChunk, Labels, QueryError, Selection, TimeRange};
+
+use super::chunk_merge::merge_chunks;
+use super::sample_merge::{forget_reset, merge_samples};
+use crate::source::{BlockReader, SeriesId};
+
+/// Series of one source, in its order.
+pub(super) struct SourceSelection {
+    source: Arc<dyn BlockReader>,
+    ids: Vec<SeriesId>,
+}
+
+impl SourceSelection {
+    pub(super) fn new(source: Arc<dyn BlockReader>, ids: Vec<SeriesId>) -> SourceSelection {
+        SourceSelection { source, ids }
+    }
+
+    fn id(&self, i: usize) -> Option<SeriesId> {
+        self.ids.get(i).copied()
+    }
+}
+
+impl Selection for SourceSelection {
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        // A series whose labels were readable when it was selected keeps them.
+        self.id(i).and_then(|id| self.source.labels(id).ok()).unwrap_or_default()
+    }
+
+    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
+        let read = self.id(i).map(|id| self.source.label_value(id, name, with));
+        if !matches!(read, Some(Ok(()))) {
+            with("");
+        }
+    }
+
+    fn read(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        self.id(i).map_or(Ok(()), |id| self.source.read(id, range, out))
+    }
+
+    fn chunks(&self, i: usize, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
+        self.id(i).map_or(Ok(Vec::new()), |id| self.source.chunks(id, range))
+    }
+}
+
+/// One source's share of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Position among the sources.
+    pub(crate) source: u32,
+    pub(crate) id: SeriesId,
+}
+
+/// Series of several sources, in label order.
+#[derive(Default)]
+pub(super) struct MergedSelection {
+    sources: Vec<Arc<dyn BlockReader>>,
+    parts: Vec<Part>,
+    /// End of each series' parts.
+    ends: Vec<u32>,
+    /// Whether no two sources share a millisecond: then nothing has to be merged.
+    disjoint: bool,
+    xor2: bool,
+}
+
+impl MergedSelection {
+    pub(super) fn new(sources: Vec<Arc<dyn BlockReader>>, xor2: bool) -> MergedSelection {
+        let mut ranges: Vec<TimeRange> = sources.iter().map(|s| s.range()).collect();
+        ranges.sort_by_key(|r| r.min);
+        let disjoint = ranges.windows(2).all(|pair| !pair[0].overlaps(pair[1]));
+        MergedSelection { sources, parts: Vec::new(), ends: Vec::new(), disjoint, xor2 }
+    }
+
+    /// Adds a series. Its parts stay in the order they are given, unless no two can overlap.
+    pub(super) fn push(&mut self, parts: &[Part]) {
+        let start = self.parts.len();
+        self.parts.extend_from_slice(parts);
+        if self.disjoint {
+            let sources = &self.sources;
+            self.parts[start..].sort_by_key(|p| sources[p.source as usize].range().min);
+        }
+        self.ends.push(self.parts.len() as u32);
+    }
+
+    /// Number of series so far.
+    pub(super) fn series(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn parts(&self, i: usize) -> &[Part] {
+        let Some(end) = self.ends.get(i) else { return &[] };
+        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.parts[start as usize..*end as usize]
+    }
+
+    fn source(&self, part: Part) -> &dyn BlockReader {
+        &*self.sources[part.source as usize]
+    }
+
+    fn first(&self, i: usize) -> Option<(&dyn BlockReader, SeriesId)> {
+        self.parts(i).first().map(|part| (self.source(*part), part.id))
+    }
+
+    /// Parts that cannot overlap go one after the other.
+    fn read_in_turn(
+        &self,
+        parts: &[Part],
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        for part in parts {
+            let source = self.source(*part);
+            // Nothing outside a source's own range is asked for, so times ascend whatever is stored.
+            let own = source.range();
+            let range = TimeRange { min: range.min.max(own.min), max: range.max.min(own.max) };
+            if range.min <= range.max {
+                let start = out.len();
+                source.read(part.id, range, out)?;
+                forget_reset(out, start);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_and_merge(
+        &self,
+        parts: &[Part],
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        let mut columns = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut one = Columns::default();
+            let source = self.source(*part);
+            if source.range().overlaps(range) {
+                source.read(part.id, range, &mut one)?;
+            }
+            columns.push(one);
+        }
+        merge_samples(columns, out);
+        Ok(())
+    }
+}
+
+impl Selection for MergedSelection {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        self.first(i).and_then(|(source, id)| source.labels(id).ok()).unwrap_or_default()
+    }
+
+    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
+        let read = self.first(i).map(|(source, id)| source.label_value(id, name, with));
+        if !matches!(read, Some(Ok(()))) {
+            with("");
+        }
+    }
+
+    fn read(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        match self.parts(i) {
+            [part] => self.source(*part).read(part.id, range, out),
+            parts if self.disjoint => self.read_in_turn(parts, range, out),
+            parts => self.read_and_merge(parts, range, out),
+        }
+    }
+
+    fn chunks(&self, i: usize, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
+        match self.parts(i) {
+            [part] => self.source(*part).chunks(part.id, range),
+            parts => {
+                let lists: Result<Vec<_>, QueryError> =
+                    parts.iter().map(|p| self.source(*p).chunks(p.id, range)).collect();
+                merge_chunks(lists?, self.xor2)
+            }
+        }
+    }
+}
