@@ -1,0 +1,202 @@
+"""Interop tests: a running epimetheus beside other people's clients and servers.
+
+Environment: EPIMETHEUS, PEER_PROMETHEUS, PEER_PROMTOOL are paths of binaries. Everything else (ports,
+data directories) is temporary. Run through ./run.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.parse
+import urllib.request
+
+from prometheus_api_client import PrometheusConnect
+
+EPIMETHEUS = os.environ["EPIMETHEUS"]
+PROMETHEUS = os.environ["PEER_PROMETHEUS"]
+PROMTOOL = os.environ["PEER_PROMTOOL"]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """One server process on a directory of its own or of another."""
+
+    def __init__(self, binary, directory, config, *flags):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        path = os.path.join(directory, f"config-{self.port}.yml")
+        with open(path, "w") as f:
+            f.write(config.replace("PORT", str(self.port)))
+        self.log = open(os.path.join(directory, f"log-{self.port}.txt"), "w+")
+        self.process = subprocess.Popen(
+            [
+                binary,
+                f"--config.file={path}",
+                f"--storage.tsdb.path={os.path.join(directory, 'data')}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                *flags,
+            ],
+            stdout=self.log,
+            stderr=self.log,
+        )
+
+    def wait_ready(self, seconds=60):
+        end = time.time() + seconds
+        while time.time() < end:
+            try:
+                if urllib.request.urlopen(self.url + "/-/ready", timeout=2).status == 200:
+                    return self
+            except OSError:
+                pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"not ready: {self.text()}")
+
+    def text(self):
+        self.log.flush()
+        with open(self.log.name) as f:
+            return f.read()
+
+    def get(self, path, **params):
+        url = f"{self.url}{path}?{urllib.parse.urlencode(params, doseq=True)}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        self.log.close()
+        return code
+
+
+SCRAPE_ITSELF = """
+global:
+  scrape_interval: 1s
+  external_labels: {site: here}
+scrape_configs:
+- job_name: self
+  static_configs:
+  - targets: ['127.0.0.1:PORT']
+"""
+NO_SCRAPES = "global: {scrape_interval: 1h}\n"
+
+QUERIES = [
+    "up",
+    'up{job="self"}',
+    "scrape_samples_scraped",
+    "sum by (job) (scrape_duration_seconds)",
+    "count by (__name__) ({job=\"self\"})",
+    "rate(prometheus_http_requests_total[10s])",
+    "sum(increase(prometheus_tsdb_head_samples_appended_total[10s]))",
+    "avg_over_time(process_resident_memory_bytes[5s])",
+    "max_over_time(up[10s]) - min_over_time(up[10s])",
+    "process_resident_memory_bytes / 1024 > 0",
+]
+
+
+def comparable(answer):
+    """Results without order, values as floats so that the last digits may differ."""
+    result = answer["data"]["result"]
+    rows = {}
+    for row in result:
+        points = row.get("values") or [row["value"]]
+        rows[json.dumps(row["metric"], sort_keys=True)] = [(t, float(v)) for t, v in points]
+    return rows
+
+
+class Interop(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="epimetheus-interop-")
+        self.servers = []
+
+    def tearDown(self):
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.wait()
+        shutil.rmtree(self.directory)
+
+    def start(self, *args, **kwargs):
+        server = Server(*args, **kwargs)
+        self.servers.append(server)
+        return server
+
+    def assert_same(self, ours, theirs, what):
+        self.assertEqual(ours.keys(), theirs.keys(), what)
+        for series, points in ours.items():
+            other = theirs[series]
+            self.assertEqual([t for t, _ in points], [t for t, _ in other], f"{what} {series}")
+            for (t, a), (_, b) in zip(points, other):
+                same = a == b or abs(a - b) <= 1e-9 * max(abs(a), abs(b)) or (a != a and b != b)
+                self.assertTrue(same, f"{what} {series} at {t}: {a} != {b}")
+
+    def test_api_client_reads(self):
+        server = self.start(EPIMETHEUS, self.directory, SCRAPE_ITSELF).wait_ready()
+        time.sleep(5)
+        client = PrometheusConnect(url=server.url, disable_ssl=True)
+        self.assertTrue(client.check_prometheus_connection())
+        self.assertIn("up", client.all_metrics())
+        self.assertIn("job", client.get_label_names())
+        self.assertEqual(["self"], client.get_label_values("job"))
+        up = client.get_current_metric_value("up", label_config={"job": "self"})
+        self.assertEqual("1", up[0]["value"][1])
+        ranged = client.custom_query_range(
+            "up", start_time=_moment(-4), end_time=_moment(0), step="1"
+        )
+        self.assertGreaterEqual(len(ranged[0]["values"]), 2)
+        history = client.get_metric_range_data("up", start_time=_moment(-60), end_time=_moment(0))
+        self.assertGreaterEqual(len(history[0]["values"]), 2)
+        self.assertEqual("http", client.get_targets()["activeTargets"][0]["scrapeUrl"][:4])
+        self.assertEqual(0, server.stop())
+
+    def test_prometheus_opens_our_directory(self):
+        ours = self.start(EPIMETHEUS, self.directory, SCRAPE_ITSELF).wait_ready()
+        time.sleep(12)
+        now = int(time.time()) - 1
+        asked = [("/api/v1/query", {"query": q, "time": now}) for q in QUERIES]
+        asked += [
+            ("/api/v1/query_range", {"query": q, "start": now - 8, "end": now, "step": 1})
+            for q in QUERIES
+        ]
+        answers = [comparable(ours.get(path, **params)) for path, params in asked]
+        self.assertTrue(all(answers[: len(QUERIES) - 1]), "our answers are empty")
+        self.assertEqual(0, ours.stop())
+        theirs = self.start(PROMETHEUS, self.directory, NO_SCRAPES).wait_ready()
+        for (path, params), answer in zip(asked, answers):
+            self.assert_same(answer, comparable(theirs.get(path, **params)), f"{path} {params}")
+        theirs.stop()
+        # And back again, with what they left.
+        again = self.start(EPIMETHEUS, self.directory, NO_SCRAPES).wait_ready()
+        for (path, params), answer in zip(asked, answers):
+            self.assert_same(answer, comparable(again.get(path, **params)), f"{path} {params}")
+
+    def test_one_directory_one_server(self):
+        for first, second in [(EPIMETHEUS, PROMETHEUS), (PROMETHEUS, EPIMETHEUS)]:
+            holder = self.start(first, self.directory, NO_SCRAPES).wait_ready()
+            intruder = self.start(second, self.directory, NO_SCRAPES)
+            self.assertEqual(1, intruder.process.wait(timeout=30), intruder.text())
+            self.assertIn("lock DB directory", intruder.text())
+            self.assertEqual(0, holder.stop())
+
+
+def _moment(seconds):
+    from datetime import datetime, timedelta
+
+    return datetime.now() + timedelta(seconds=seconds)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
