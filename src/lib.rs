@@ -1,4 +1,13 @@
-//! Package `epimetheus`.
+//! Package `epimetheus`: the server and the tool. The only place with sockets, HTTP, YAML and clocks.
 
+pub mod api;
+pub mod cli;
 pub mod config;
+pub mod gotext;
+pub mod gotime;
+pub mod random;
 pub mod relabel;
+pub mod remote;
+pub mod scrape;
+pub mod telemetry;
+pub mod web;

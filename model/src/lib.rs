@@ -5,6 +5,7 @@
 
 pub mod annotations;
 pub mod append;
+pub mod buckets;
 pub mod cancel;
 pub mod columns;
 pub mod duration;

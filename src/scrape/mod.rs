@@ -1,0 +1,3 @@
+//! Scraping: from targets to samples.
+
+pub mod view;
