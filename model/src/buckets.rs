@@ -111,6 +111,7 @@ fn indexed<'a>(spans: &'a [Span], counts: &'a [f64]) -> impl Iterator<Item = (i3
 
 /// `2^(i/256 - 1)` as Prometheus has them: some are not the nearest number, and bounds are compared
 /// for equality. Coarser schemas use every second, fourth … of them.
+#[allow(clippy::approx_constant, reason = "bounds of Prometheus, not the constants they are near")]
 const FRACTIONS: [f64; 256] = [
     0.5,
     0.5013556375251013,
@@ -375,6 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::approx_constant, reason = "bounds of Prometheus")]
     fn bounds() {
         for (index, schema, bound) in [
             (0, 0, 1.0),
