@@ -1,0 +1,249 @@
+//! Instant vector selectors: the newest sample of each series, not older than the lookback.
+
+use std::sync::{Arc, OnceLock};
+
+use model::labels::METRIC_NAME;
+use model::value::is_stale_nan;
+use model::{Columns, Labels, MatchOp, Matcher, Selection, TimeRange};
+
+use super::column::{Column, SharedHistogram, histogram_weight, sanitize};
+use super::grid::Grid;
+use super::source::{METRIC_TYPE, METRIC_UNIT, Source};
+use super::work::Work;
+use crate::engine::EngineError;
+use crate::plan::Select;
+
+/// Series selected from the store, read on demand.
+pub(crate) struct Selected {
+    pub series: Arc<dyn Selection>,
+    /// The metric name, where the matchers leave only one.
+    pub name: Option<String>,
+    distinct_unnamed: OnceLock<bool>,
+}
+
+impl Selected {
+    /// Wraps what `matchers` selected.
+    pub(crate) fn new(series: Arc<dyn Selection>, matchers: &[Matcher]) -> Selected {
+        let name = matchers
+            .iter()
+            .find(|m| m.is_metric_name() && m.op == MatchOp::Equal)
+            .map(|m| m.value.clone());
+        Selected { series, name, distinct_unnamed: OnceLock::new() }
+    }
+
+    /// Whether label sets stay distinct without metadata labels: one metric name, and no series
+    /// with a type or unit that could tell two apart.
+    pub(crate) fn distinct_unnamed(&self) -> bool {
+        *self.distinct_unnamed.get_or_init(|| {
+            let n = self.series.len();
+            n <= 1 || self.name.is_some() && !(0..n).any(|i| self.has_type_or_unit(i))
+        })
+    }
+
+    fn has_type_or_unit(&self, i: usize) -> bool {
+        let mut found = false;
+        self.series.label_value(i, METRIC_TYPE, &mut |v| found |= !v.is_empty());
+        self.series.label_value(i, METRIC_UNIT, &mut |v| found |= !v.is_empty());
+        found
+    }
+
+    /// The metric name of a series.
+    pub(crate) fn metric_name(&self, i: usize) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let mut name = String::new();
+        self.series.label_value(i, METRIC_NAME, &mut |v| name = v.to_owned());
+        name
+    }
+}
+
+/// What a selector gives at each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Give {
+    /// The sample.
+    Value,
+    /// The sample's time in seconds.
+    Timestamp,
+    /// The sample's start time in seconds.
+    StartTimestamp,
+    /// The sample's time in milliseconds, for `info`.
+    TimestampMillis,
+}
+
+/// An instant vector selector on a grid.
+pub(crate) struct InstantSelector<'p> {
+    selected: &'p Selected,
+    grid: Grid,
+    offset_ms: i64,
+    at: Option<i64>,
+    lookback_ms: i64,
+    give: Give,
+}
+
+impl<'p> InstantSelector<'p> {
+    /// `select` over `grid`.
+    pub(crate) fn new(
+        selected: &'p Selected,
+        select: &Select,
+        grid: Grid,
+        lookback_ms: i64,
+        give: Give,
+    ) -> InstantSelector<'p> {
+        let Select { offset_ms, at, .. } = *select;
+        InstantSelector { selected, grid, offset_ms, at, lookback_ms, give }
+    }
+
+    /// The time looked at for a step.
+    fn reference(&self, step: usize) -> i64 {
+        self.at.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset_ms)
+    }
+
+    fn range(&self) -> TimeRange {
+        let (first, last) = (self.reference(0), self.reference(self.grid.steps - 1));
+        TimeRange { min: first.saturating_sub(self.lookback_ms).saturating_add(1), max: last }
+    }
+
+    /// Hands each step's sample, by index, to `visit`.
+    fn lookup(&self, timestamps: &[i64], mut visit: impl FnMut(usize, usize)) {
+        let mut next = 0;
+        for step in 0..self.grid.steps {
+            let reference = self.reference(step);
+            while next < timestamps.len() && timestamps[next] <= reference {
+                next += 1;
+            }
+            if next > 0 && timestamps[next - 1] > reference.saturating_sub(self.lookback_ms) {
+                visit(step, next - 1);
+            }
+        }
+    }
+
+    fn floats(&self, read: &Columns, work: &mut Work<'_>, out: &mut Column) {
+        let mut found = 0;
+        self.lookup(&read.timestamps, |step, at| {
+            let v = read.floats[at];
+            if is_stale_nan(v) {
+                return;
+            }
+            found += 1;
+            if work.tally.steps.is_some() {
+                work.tally.count(step, 1, 1);
+            }
+            out.floats[step] = match self.give {
+                Give::Value => sanitize(v),
+                Give::Timestamp => read.timestamps[at] as f64 / 1000.0,
+                Give::TimestampMillis => read.timestamps[at] as f64,
+                Give::StartTimestamp => {
+                    read.start_timestamps.get(at).copied().unwrap_or(0) as f64 / 1000.0
+                }
+            };
+        });
+        if work.tally.steps.is_none() {
+            work.tally.total += found;
+            work.tally.read += found;
+        }
+    }
+
+    fn mixed(
+        &self,
+        i: usize,
+        read: &Columns,
+        work: &mut Work<'_>,
+        out: &mut Column,
+    ) -> Result<(), EngineError> {
+        let mut bad = false;
+        let mut last: Option<(usize, SharedHistogram)> = None;
+        self.lookup(&read.timestamps, |step, at| {
+            let Some(stored) = read.histogram(at) else {
+                if is_stale_nan(read.floats[at]) {
+                    return;
+                }
+                work.tally.count(step, 1, 1);
+                out.floats[step] = match self.give {
+                    Give::Value => sanitize(read.floats[at]),
+                    give => time_of(give, read, at),
+                };
+                return;
+            };
+            if let Some((index, h)) = &last
+                && *index == at
+                && self.give == Give::Value
+            {
+                let weight = histogram_weight(h);
+                work.tally.count(step, weight, weight);
+                out.push_histogram(step, h.clone());
+                return;
+            }
+            let h = stored.to_float();
+            if is_stale_nan(h.sum) {
+                return;
+            }
+            match self.give {
+                Give::Value => {
+                    let h = Arc::new(h);
+                    let weight = histogram_weight(&h);
+                    work.tally.count(step, weight, weight);
+                    out.push_histogram(step, h.clone());
+                    last = Some((at, h));
+                }
+                Give::TimestampMillis => bad = true,
+                give => {
+                    work.tally.count(step, 1, 1);
+                    out.floats[step] = time_of(give, read, at);
+                }
+            }
+        });
+        if bad {
+            let labels = self.selected.series.labels(i);
+            return super::work::failed(format!(
+                "this should be an info metric, with float samples: {labels}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn time_of(give: Give, read: &Columns, at: usize) -> f64 {
+    match give {
+        Give::StartTimestamp => {
+            read.start_timestamps.get(at).copied().unwrap_or(0) as f64 / 1000.0
+        }
+        Give::TimestampMillis => read.timestamps[at] as f64,
+        Give::Timestamp | Give::Value => read.timestamps[at] as f64 / 1000.0,
+    }
+}
+
+impl Source for InstantSelector<'_> {
+    fn len(&self) -> usize {
+        self.selected.series.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        self.selected.series.labels(i)
+    }
+
+    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
+        self.selected.series.label_value(i, name, with);
+    }
+
+    fn distinct_unnamed(&self) -> bool {
+        self.selected.distinct_unnamed()
+    }
+
+    fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
+        out.reset(self.grid.steps);
+        let mut read = work.take_read();
+        self.selected
+            .series
+            .read(i, self.range(), &mut read)
+            .map_err(|e| work.shared.reading(e))?;
+        work.shared.budget.pass(read.len() as u64)?;
+        if read.histograms.is_empty() {
+            self.floats(&read, work, out);
+        } else {
+            self.mixed(i, &read, work, out)?;
+        }
+        work.give_read(read);
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! Windows: the samples of one series that a range vector shows at each step.
+
+use model::value::{STALE_NAN_BITS, is_stale_nan};
+use model::{Columns, TimeRange};
+use std::sync::Arc;
+
+use super::column::{Column, SharedHistogram, histogram_weight, is_absent, sanitize};
+use super::grid::Grid;
+use super::tally::Tally;
+
+/// Samples of one series, floats and histograms apart, each ascending in time; no markers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples {
+    pub timestamps: Vec<i64>,
+    pub floats: Vec<f64>,
+    /// Start times of the floats; empty when unknown or not wanted.
+    pub starts: Vec<i64>,
+    pub histograms: Vec<HistogramSample>,
+}
+
+/// One histogram sample.
+#[derive(Clone, Debug)]
+pub(crate) struct HistogramSample {
+    pub t: i64,
+    /// Start time; 0 when unknown or not wanted.
+    pub start: i64,
+    pub h: SharedHistogram,
+}
+
+impl Samples {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.timestamps.clear();
+        self.floats.clear();
+        self.starts.clear();
+        self.histograms.clear();
+    }
+
+    /// Takes over what was read. Start times are kept only if `starts`.
+    pub(crate) fn take(&mut self, read: &mut Columns, starts: bool) {
+        self.clear();
+        let plain = read.histograms.is_empty()
+            && !read.floats.iter().any(|v| v.to_bits() & !(1 << 63) == STALE_NAN_BITS);
+        if plain {
+            std::mem::swap(&mut self.timestamps, &mut read.timestamps);
+            std::mem::swap(&mut self.floats, &mut read.floats);
+            if starts {
+                std::mem::swap(&mut self.starts, &mut read.start_timestamps);
+                self.starts.resize(self.timestamps.len(), 0);
+            }
+            return;
+        }
+        for (i, t) in read.timestamps.iter().enumerate() {
+            let start = if starts { read.start_timestamps.get(i).copied().unwrap_or(0) } else { 0 };
+            if let Some(h) = read.histogram(i) {
+                let h = Arc::new(h.to_float());
+                if !is_stale_nan(h.sum) {
+                    self.histograms.push(HistogramSample { t: *t, start, h });
+                }
+            } else if !is_stale_nan(read.floats[i]) {
+                self.timestamps.push(*t);
+                self.floats.push(sanitize(read.floats[i]));
+                if starts {
+                    self.starts.push(start);
+                }
+            }
+        }
+    }
+
+    /// Takes the values a subquery computed. What is known about counter resets is forgotten: the
+    /// samples in between are not there.
+    pub(crate) fn take_column(&mut self, column: &Column, grid: Grid) {
+        self.clear();
+        for (step, v) in column.floats.iter().enumerate() {
+            if !is_absent(*v) {
+                self.timestamps.push(grid.time(step));
+                self.floats.push(*v);
+            }
+        }
+        for (step, h) in &column.histograms {
+            let h = forget_hint(h);
+            self.histograms.push(HistogramSample { t: grid.time(*step as usize), start: 0, h });
+        }
+    }
+
+    /// Number of samples, a histogram counting by its size.
+    pub(crate) fn weight(&self) -> u64 {
+        let histograms: u64 = self.histograms.iter().map(|s| histogram_weight(&s.h)).sum();
+        self.floats.len() as u64 + histograms
+    }
+}
+
+fn forget_hint(h: &SharedHistogram) -> SharedHistogram {
+    use model::CounterResetHint::{NotReset, Reset, Unknown};
+    if !matches!(h.counter_reset_hint, NotReset | Reset) {
+        return h.clone();
+    }
+    let mut copy = (**h).clone();
+    copy.counter_reset_hint = Unknown;
+    Arc::new(copy)
+}
+
+/// Which window each step of a grid looks at: `(end - range, end]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows {
+    pub grid: Grid,
+    pub range_ms: i64,
+    pub offset_ms: i64,
+    /// Fixed end for all steps, before the offset.
+    pub at: Option<i64>,
+    /// How much further back samples are taken in (`anchored`, `smoothed`).
+    pub before_ms: i64,
+    /// How much later samples are taken in (`smoothed`).
+    pub after_ms: i64,
+    /// Whether samples looked at count as read (those of a subquery were counted already).
+    pub count_read: bool,
+}
+
+/// The samples of one window, by index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub step: usize,
+    /// Start of the range (exclusive) and its end, without what was taken in around it.
+    pub start: i64,
+    pub end: i64,
+    /// Floats `lo..hi`, histograms `h_lo..h_hi`.
+    pub lo: usize,
+    pub hi: usize,
+    pub h_lo: usize,
+    pub h_hi: usize,
+}
+
+impl Windows {
+    /// Start (exclusive) and end of the range at a step.
+    pub(crate) fn range_at(&self, step: usize) -> (i64, i64) {
+        let end =
+            self.at.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset_ms);
+        (end.saturating_sub(self.range_ms), end)
+    }
+
+    /// Everything any step looks at.
+    pub(crate) fn span(&self) -> TimeRange {
+        let (start, _) = self.range_at(0);
+        let (_, end) = self.range_at(self.grid.steps - 1);
+        TimeRange {
+            min: start.saturating_sub(self.before_ms).saturating_add(1),
+            max: end.saturating_add(self.after_ms),
+        }
+    }
+
+    /// Visits every window that has a sample, counting it.
+    pub(crate) fn visit(
+        &self,
+        samples: &Samples,
+        tally: &mut Tally,
+        mut visit: impl FnMut(Bounds),
+    ) {
+        let (mut lo, mut hi, mut h_lo, mut h_hi) = (0, 0, 0, 0);
+        let (mut total, mut read) = (0, 0);
+        let ts = &samples.timestamps[..];
+        let hs = &samples.histograms[..];
+        for step in 0..self.grid.steps {
+            let (start, end) = self.range_at(step);
+            let (from, to) =
+                (start.saturating_sub(self.before_ms), end.saturating_add(self.after_ms));
+            let (seen, h_seen) = (hi, h_hi);
+            while hi < ts.len() && ts[hi] <= to {
+                hi += 1;
+            }
+            while lo < hi && ts[lo] <= from {
+                lo += 1;
+            }
+            while h_hi < hs.len() && hs[h_hi].t <= to {
+                h_hi += 1;
+            }
+            while h_lo < h_hi && hs[h_lo].t <= from {
+                h_lo += 1;
+            }
+            if lo == hi && h_lo == h_hi {
+                continue;
+            }
+            let mut n = (hi - lo) as u64;
+            let mut new = if self.count_read { (hi - seen.max(lo)) as u64 } else { 0 };
+            if h_lo < h_hi {
+                let weigh = |s: &[HistogramSample]| -> u64 {
+                    s.iter().map(|s| histogram_weight(&s.h)).sum()
+                };
+                n += weigh(&hs[h_lo..h_hi]);
+                if self.count_read {
+                    new += weigh(&hs[h_seen.max(h_lo)..h_hi]);
+                }
+            }
+            if tally.steps.is_some() {
+                tally.count(step, n, new);
+            } else {
+                total += n;
+                read += new;
+            }
+            visit(Bounds { step, start, end, lo, hi, h_lo, h_hi });
+        }
+        tally.total += total;
+        tally.read += read;
+    }
+}

@@ -1,0 +1,157 @@
+//! Work: what one thread of an evaluation carries: counts, annotations, buffers, and the question
+//! whether to go on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::cancel::CancelReason;
+use model::{CancelToken, Columns, QueryError};
+
+use super::column::Column;
+use super::notes::Notes;
+use super::tally::Tally;
+use crate::engine::{EngineError, Features};
+
+/// Where Prometheus says evaluation was when it stopped.
+const EVALUATION: &str = "expression evaluation";
+
+/// What all threads of one evaluation share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub cancel: CancelToken,
+    pub lookback_ms: i64,
+    pub features: Features,
+    pub budget: Budget,
+}
+
+/// Samples a query holds at once, against its limit.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: u64,
+    held: AtomicU64,
+    peak: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of `limit` samples.
+    pub(crate) fn new(limit: u64) -> Budget {
+        Budget { limit, held: AtomicU64::new(0), peak: AtomicU64::new(0) }
+    }
+
+    /// Takes room for `samples` more.
+    pub(crate) fn hold(&self, samples: u64) -> Result<(), EngineError> {
+        let held = self.held.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
+    }
+
+    /// Gives room back.
+    pub(crate) fn release(&self, samples: u64) {
+        self.held.fetch_sub(samples, Ordering::Relaxed);
+    }
+
+    /// Checks that `samples` more would fit, without keeping them.
+    pub(crate) fn pass(&self, samples: u64) -> Result<(), EngineError> {
+        let held = self.held.load(Ordering::Relaxed).saturating_add(samples);
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
+    }
+
+    /// Most samples held at once.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
+fn too_many_samples() -> EngineError {
+    EngineError::Execution(
+        "query processing would load too many samples into memory in query execution".to_owned(),
+    )
+}
+
+/// An evaluation error with the given text.
+pub(crate) fn failed<T>(text: impl Into<String>) -> Result<T, EngineError> {
+    Err(EngineError::Execution(text.into()))
+}
+
+/// The error of two series that ended up with the same labels.
+pub(crate) fn same_labelset() -> EngineError {
+    EngineError::Execution("vector cannot contain metrics with the same labelset".to_owned())
+}
+
+impl Shared {
+    /// The error to stop with, once the query was told to.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        match self.cancel.reason() {
+            None => Ok(()),
+            Some(CancelReason::Canceled) => Err(EngineError::Canceled(EVALUATION)),
+            Some(CancelReason::TimedOut) => Err(EngineError::Timeout(EVALUATION)),
+        }
+    }
+
+    /// An error of the store while selecting series.
+    pub(crate) fn expanding(&self, error: QueryError) -> EngineError {
+        match error {
+            QueryError::Cancelled(_) => self.reading(error),
+            other => EngineError::Execution(format!("expanding series: {other}")),
+        }
+    }
+
+    /// An error of the store while reading samples.
+    pub(crate) fn reading(&self, error: QueryError) -> EngineError {
+        match error {
+            QueryError::Cancelled(CancelReason::Canceled) => EngineError::Canceled(EVALUATION),
+            QueryError::Cancelled(CancelReason::TimedOut) => EngineError::Timeout(EVALUATION),
+            other => EngineError::Execution(other.to_string()),
+        }
+    }
+}
+
+/// One thread's part of an evaluation.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub shared: &'a Shared,
+    pub notes: Notes,
+    pub tally: Tally,
+    columns: Vec<Column>,
+    reads: Vec<Columns>,
+}
+
+impl<'a> Work<'a> {
+    /// Work that counts into `tally`.
+    pub(crate) fn new(shared: &'a Shared, tally: Tally) -> Work<'a> {
+        Work { shared, notes: Notes::default(), tally, columns: Vec::new(), reads: Vec::new() }
+    }
+
+    /// A column to write to; give it back with [`Work::give`].
+    pub(crate) fn take(&mut self) -> Column {
+        self.columns.pop().unwrap_or_default()
+    }
+
+    /// Keeps a column's memory for the next [`Work::take`].
+    pub(crate) fn give(&mut self, column: Column) {
+        self.columns.push(column);
+    }
+
+    /// Sample columns to read into; give them back with [`Work::give_read`].
+    pub(crate) fn take_read(&mut self) -> Columns {
+        self.reads.pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of sample columns.
+    pub(crate) fn give_read(&mut self, mut columns: Columns) {
+        columns.clear();
+        self.reads.push(columns);
+    }
+
+    /// Runs `inner` counting into `tally`, and hands back its result with the filled tally.
+    pub(crate) fn counting<T>(
+        &mut self,
+        tally: Tally,
+        inner: impl FnOnce(&mut Work<'a>) -> Result<T, EngineError>,
+    ) -> Result<(T, Tally), EngineError> {
+        let outer = std::mem::replace(&mut self.tally, tally);
+        let result = inner(self);
+        let tally = std::mem::replace(&mut self.tally, outer);
+        Ok((result?, tally))
+    }
+}

@@ -1,0 +1,320 @@
+//! Range functions: from the samples of each window to one value a step.
+//!
+//! [`RangeFunction::floats`] runs over series that hold floats only, which is nearly all of them:
+//! one tight loop per function. Series with histograms go through [`super::mixed`].
+
+use super::extended;
+use super::over_time;
+use super::rate::{Rate, Resets, Start, value as rate_value};
+use crate::exec::column::{ABSENT, Column};
+use crate::exec::scalar::Steps;
+use crate::exec::tally::Tally;
+use crate::exec::window::{Bounds, Samples, Windows};
+
+/// The functions of range vectors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum RangeFunction {
+    Rate(Rate),
+    Irate,
+    Idelta,
+    Deriv,
+    PredictLinear,
+    Smoothing,
+    Changes,
+    Resets,
+    Avg,
+    Count,
+    First,
+    Last,
+    Mad,
+    Max,
+    Min,
+    Present,
+    Quantile,
+    Stddev,
+    Stdvar,
+    Sum,
+    TimeOfFirst,
+    TimeOfLast,
+    TimeOfMax,
+    TimeOfMin,
+}
+
+/// How a range selector takes in samples from around its range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Extent {
+    #[default]
+    Plain,
+    Anchored,
+    Smoothed,
+}
+
+impl RangeFunction {
+    /// The function called `name` over a range of `range_s` seconds.
+    pub(crate) fn named(name: &str, range_s: f64) -> Option<RangeFunction> {
+        use RangeFunction::*;
+        let rate = |counter, per_second| Rate(self::Rate { counter, per_second, range_s });
+        Some(match name {
+            "rate" => rate(true, true),
+            "increase" => rate(true, false),
+            "delta" => rate(false, false),
+            "irate" => Irate,
+            "idelta" => Idelta,
+            "deriv" => Deriv,
+            "predict_linear" => PredictLinear,
+            "double_exponential_smoothing" => Smoothing,
+            "changes" => Changes,
+            "resets" => Resets,
+            "avg_over_time" => Avg,
+            "count_over_time" => Count,
+            "first_over_time" => First,
+            "last_over_time" => Last,
+            "mad_over_time" => Mad,
+            "max_over_time" => Max,
+            "min_over_time" => Min,
+            "present_over_time" | "absent_over_time" => Present,
+            "quantile_over_time" => Quantile,
+            "stddev_over_time" => Stddev,
+            "stdvar_over_time" => Stdvar,
+            "sum_over_time" => Sum,
+            "ts_of_first_over_time" => TimeOfFirst,
+            "ts_of_last_over_time" => TimeOfLast,
+            "ts_of_max_over_time" => TimeOfMax,
+            "ts_of_min_over_time" => TimeOfMin,
+            _ => return None,
+        })
+    }
+
+    /// Whether the metric stays what it is.
+    pub(crate) fn keeps_name(self) -> bool {
+        matches!(self, RangeFunction::First | RangeFunction::Last)
+    }
+
+    /// Whether start times of samples change the answer.
+    pub(crate) fn uses_starts(self) -> bool {
+        match self {
+            RangeFunction::Rate(rate) => rate.counter,
+            RangeFunction::Irate | RangeFunction::Resets => true,
+            _ => false,
+        }
+    }
+}
+
+/// One run of a function over the windows of one series.
+pub(crate) struct Run<'a> {
+    pub windows: &'a Windows,
+    pub extent: Extent,
+    /// Scalar arguments, in order, without the range vector.
+    pub params: &'a [Steps],
+    pub samples: &'a Samples,
+    pub tally: &'a mut Tally,
+    pub out: &'a mut Column,
+}
+
+impl Run<'_> {
+    /// Writes `f` of every window.
+    #[inline(always)]
+    fn each(self, mut f: impl FnMut(&Samples, &Bounds) -> f64) {
+        let Run { windows, samples, tally, out, .. } = self;
+        windows.visit(samples, tally, |b| out.floats[b.step] = f(samples, &b));
+    }
+
+    /// Writes `f` of the floats of every window.
+    #[inline(always)]
+    fn fold(self, mut f: impl FnMut(&[f64]) -> f64) {
+        self.each(|s, b| f(&s.floats[b.lo..b.hi]));
+    }
+}
+
+/// What a run found out besides values.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    /// Windows in which start times contradict samples.
+    pub overlaps: u64,
+    /// A quantile outside of 0..=1, or NaN.
+    pub bad_quantile: Option<f64>,
+}
+
+impl RangeFunction {
+    /// Runs over a series of floats. Smoothing factors have been judged before.
+    pub(crate) fn floats(self, run: Run<'_>) -> Found {
+        let mut found = Found::default();
+        match self {
+            RangeFunction::Rate(rate) => return rates(&rate, run),
+            RangeFunction::Irate => run.each(|s, b| instant_change(s, b, true)),
+            RangeFunction::Idelta => run.each(|s, b| instant_change(s, b, false)),
+            RangeFunction::Deriv => run.each(|s, b| {
+                let (ts, vs) = (&s.timestamps[b.lo..b.hi], &s.floats[b.lo..b.hi]);
+                if ts.len() < 2 { ABSENT } else { over_time::linear_regression(ts, vs, ts[0]).0 }
+            }),
+            RangeFunction::PredictLinear => {
+                let (ahead, grid) = (&run.params[0], run.windows.grid);
+                run.each(|s, b| {
+                    let (ts, vs) = (&s.timestamps[b.lo..b.hi], &s.floats[b.lo..b.hi]);
+                    if ts.len() < 2 {
+                        return ABSENT;
+                    }
+                    let now = grid.time(b.step);
+                    let (slope, intercept) = over_time::linear_regression(ts, vs, now);
+                    slope * ahead.at(b.step) + intercept
+                });
+            }
+            RangeFunction::Smoothing => {
+                let (sf, tf) = (&run.params[0], &run.params[1]);
+                run.each(|s, b| {
+                    let vs = &s.floats[b.lo..b.hi];
+                    if vs.len() < 2 {
+                        return ABSENT;
+                    }
+                    over_time::smooth(vs, sf.at(b.step), tf.at(b.step))
+                });
+            }
+            RangeFunction::Changes => {
+                let positions = positions(&run.samples.floats, over_time::changed);
+                count_positions(run, &positions);
+            }
+            RangeFunction::Resets => {
+                let resets = Resets::find(run.samples);
+                resets_in_windows(run, &resets);
+            }
+            RangeFunction::Avg => run.fold(over_time::avg),
+            RangeFunction::Count => run.each(|_, b| (b.hi - b.lo) as f64),
+            RangeFunction::First => run.each(|s, b| s.floats[b.lo]),
+            RangeFunction::Last => run.each(|s, b| s.floats[b.hi - 1]),
+            RangeFunction::Mad => {
+                let mut scratch = Vec::new();
+                run.fold(|vs| over_time::mad(vs, &mut scratch));
+            }
+            RangeFunction::Max => extreme(run, |new, best| new > best),
+            RangeFunction::Min => extreme(run, |new, best| new < best),
+            RangeFunction::Present => run.each(|_, _| 1.0),
+            RangeFunction::Quantile => {
+                let (mut scratch, q) = (Vec::new(), &run.params[0]);
+                run.each(|s, b| {
+                    let q = q.at(b.step);
+                    if !(0.0..=1.0).contains(&q) {
+                        found.bad_quantile = Some(q);
+                    }
+                    over_time::quantile(q, &s.floats[b.lo..b.hi], &mut scratch)
+                });
+            }
+            RangeFunction::Stddev => run.fold(|vs| over_time::stdvar(vs).sqrt()),
+            RangeFunction::Stdvar => run.fold(over_time::stdvar),
+            RangeFunction::Sum => run.fold(over_time::sum),
+            RangeFunction::TimeOfFirst => {
+                run.each(|s, b| s.timestamps[b.lo] as f64 / 1000.0);
+            }
+            RangeFunction::TimeOfLast => {
+                run.each(|s, b| s.timestamps[b.hi - 1] as f64 / 1000.0);
+            }
+            RangeFunction::TimeOfMax => time_of(run, |new, best| new >= best),
+            RangeFunction::TimeOfMin => time_of(run, |new, best| new <= best),
+        }
+        found
+    }
+}
+
+fn rates(rate: &Rate, run: Run<'_>) -> Found {
+    let mut found = Found::default();
+    if run.extent != Extent::Plain {
+        let smoothed = run.extent == Extent::Smoothed;
+        run.each(|s, b| extended::value(rate, smoothed, s, b));
+        return found;
+    }
+    let resets = if rate.counter { Resets::find(run.samples) } else { Resets::default() };
+    run.each(|s, b| {
+        if resets.overlap_within(b.lo, b.hi) {
+            found.overlaps += 1;
+        }
+        rate_value(rate, s, &resets, b)
+    });
+    found
+}
+
+/// irate and idelta: the change between the last two samples.
+fn instant_change(s: &Samples, b: &Bounds, per_second: bool) -> f64 {
+    if b.hi - b.lo < 2 {
+        return ABSENT;
+    }
+    let (i, j) = (b.hi - 2, b.hi - 1);
+    let distance = s.timestamps[j] - s.timestamps[i];
+    if distance == 0 {
+        return ABSENT;
+    }
+    let (prev, curr) = (s.floats[i], s.floats[j]);
+    let started_anew = || {
+        let at = |k: usize| Start { start: s.starts[k], t: s.timestamps[k] };
+        !s.starts.is_empty() && at(i).reset_before(at(j))
+    };
+    if !per_second {
+        return curr - prev;
+    }
+    let change = if curr < prev || started_anew() { curr } else { curr - prev };
+    change / (distance as f64 / 1000.0)
+}
+
+/// Indices of samples that differ from the one before, as `differs` says.
+fn positions(values: &[f64], differs: impl Fn(f64, f64) -> bool) -> Vec<u32> {
+    let pairs = values.windows(2).enumerate();
+    pairs.filter(|(_, p)| differs(p[0], p[1])).map(|(i, _)| i as u32 + 1).collect()
+}
+
+/// First sample of a window that counts, if any does.
+fn first_counted(s: &Samples, b: &Bounds, extent: Extent) -> Option<usize> {
+    if extent != Extent::Anchored {
+        return Some(b.lo);
+    }
+    extended::anchor(&s.timestamps[b.lo..b.hi], b.start).map(|i| b.lo + i)
+}
+
+fn count_positions(run: Run<'_>, positions: &[u32]) {
+    let extent = run.extent;
+    run.each(|s, b| match first_counted(s, b, extent) {
+        None => ABSENT,
+        Some(first) => {
+            let from = positions.partition_point(|i| (*i as usize) <= first);
+            let to = positions.partition_point(|i| (*i as usize) < b.hi);
+            to.saturating_sub(from) as f64
+        }
+    });
+}
+
+fn resets_in_windows(run: Run<'_>, resets: &Resets) {
+    let extent = run.extent;
+    run.each(|s, b| match first_counted(s, b, extent) {
+        None => ABSENT,
+        Some(first) => resets.within(first, b.hi).len() as f64,
+    });
+}
+
+/// max_over_time and min_over_time with a monotonic queue: each sample enters and leaves once.
+fn extreme(run: Run<'_>, better: impl Fn(f64, f64) -> bool) {
+    if run.samples.floats.iter().any(|v| v.is_nan()) {
+        // NaN has no order; the plain fold says what happens then.
+        return run.fold(|vs| vs[over_time::pick(vs, &better)]);
+    }
+    let mut queue = std::collections::VecDeque::new();
+    let mut next = 0;
+    run.each(|s, b| {
+        next = next.max(b.lo);
+        while next < b.hi {
+            // Of equals the first stays: -0 and +0 are equal.
+            while queue.back().is_some_and(|i: &usize| better(s.floats[next], s.floats[*i])) {
+                queue.pop_back();
+            }
+            queue.push_back(next);
+            next += 1;
+        }
+        while queue.front().is_some_and(|i| *i < b.lo) {
+            queue.pop_front();
+        }
+        queue.front().map_or(ABSENT, |i| s.floats[*i])
+    });
+}
+
+fn time_of(run: Run<'_>, better: impl Fn(f64, f64) -> bool) {
+    run.each(|s, b| {
+        let at = over_time::pick(&s.floats[b.lo..b.hi], &better);
+        s.timestamps[b.lo + at] as f64 / 1000.0
+    });
+}

@@ -1,0 +1,133 @@
+//! Plan: what is left of a query once its times are known.
+//!
+//! A plan is a tree of [`Node`]s with every offset, `@`, range and step resolved to milliseconds,
+//! parentheses gone, parts that do not change over the steps wrapped in [`Kind::Invariant`], and
+//! every selector pointing at a [`Read`] (equal selectors share one). Building it is pure: the
+//! syntax tree goes in, nothing is read.
+
+mod build;
+mod duration;
+mod span;
+
+use model::{Matcher, SelectHints, TimeRange};
+
+pub(crate) use build::{PlanError, build};
+
+use crate::functions::Function;
+use crate::parser::ast::{AggregateOp, BinaryOp, ValueType, VectorMatching};
+
+/// A query ready to be evaluated.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub root: Node,
+    /// What the selectors of the tree read.
+    pub reads: Vec<Read>,
+    /// Every time any selector may look at; `0..=0` when there is none.
+    pub range: TimeRange,
+}
+
+/// One selection of series from the store.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Read {
+    pub matchers: Vec<Matcher>,
+    pub hints: SelectHints,
+}
+
+/// A place annotations speak of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Position of the reporting node in order of evaluation: of two annotations that differ only
+    /// in place, the one reported later is shown.
+    pub rank: u32,
+    /// Byte offset into the query.
+    pub start: u32,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Position in order of evaluation (children before parents, left before right).
+    pub rank: u32,
+    /// Byte offset of the expression in the query.
+    pub start: u32,
+    pub value_type: ValueType,
+    pub kind: Kind,
+}
+
+impl Node {
+    /// Where annotations that `reporter` makes about this node point.
+    pub(crate) fn place_for(&self, reporter: u32) -> Place {
+        Place { rank: reporter, start: self.start }
+    }
+
+    /// The selector of an instant or range vector selector, through an invariant wrapper.
+    pub(crate) fn selector(&self) -> Option<&Select> {
+        match &self.kind {
+            Kind::Vector(select) | Kind::Matrix(select) => Some(select),
+            _ => None,
+        }
+    }
+}
+
+/// The operations.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Number(f64),
+    String(String),
+    /// An instant vector selector.
+    Vector(Select),
+    /// A range vector selector.
+    Matrix(Select),
+    Subquery(Subquery),
+    Call { func: &'static Function, args: Vec<Node> },
+    Aggregate(Aggregate),
+    Binary(Binary),
+    Negate(Box<Node>),
+    /// Evaluated once, at the first step; the value stands for all steps.
+    Invariant(Box<Node>),
+}
+
+/// A vector selector at its resolved time.
+#[derive(Debug)]
+pub(crate) struct Select {
+    /// Index into [`Plan::reads`].
+    pub read: usize,
+    pub offset_ms: i64,
+    /// Fixed evaluation time, before the offset.
+    pub at: Option<i64>,
+    /// 0 for an instant selector.
+    pub range_ms: i64,
+    pub anchored: bool,
+    pub smoothed: bool,
+}
+
+/// A subquery; its inner expression runs on a grid of its own.
+#[derive(Debug)]
+pub(crate) struct Subquery {
+    pub expr: Box<Node>,
+    pub range_ms: i64,
+    pub step_ms: i64,
+    pub offset_ms: i64,
+    pub at: Option<i64>,
+}
+
+/// An aggregation.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    pub op: AggregateOp,
+    pub expr: Box<Node>,
+    pub param: Option<Box<Node>>,
+    /// Sorted.
+    pub grouping: Vec<String>,
+    pub without: bool,
+}
+
+/// A binary operation.
+#[derive(Debug)]
+pub(crate) struct Binary {
+    pub op: BinaryOp,
+    pub lhs: Box<Node>,
+    pub rhs: Box<Node>,
+    pub matching: VectorMatching,
+    pub return_bool: bool,
+}
