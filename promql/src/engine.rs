@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use model::number::go_quote;
 use model::{CancelToken, Queryable};
 
+use crate::exec::work::Shared;
+use crate::parser::ast::{Expr, ValueType};
+use crate::parser::{self, ParserOptions};
 use crate::result::QueryResult;
+use crate::{exec, plan};
 
 /// Limits and language switches of an engine.
 #[derive(Clone, Debug)]
@@ -105,12 +110,46 @@ impl Engine {
     /// Evaluates `query`. Blocks the calling thread; `cancel` stops it within milliseconds.
     pub fn query(
         &self,
-        _source: &dyn Queryable,
-        _query: &str,
-        _at: EvalTime,
-        _options: QueryOptions,
-        _cancel: &CancelToken,
+        source: &dyn Queryable,
+        query: &str,
+        at: EvalTime,
+        options: QueryOptions,
+        cancel: &CancelToken,
     ) -> Result<QueryResult, EngineError> {
-        Err(EngineError::Execution("the evaluator is not part of this build".to_owned()))
+        let parser = ParserOptions::from(self.options.features);
+        let expr =
+            parser::parse(query, &parser).map_err(|e| EngineError::Parse(e.to_string()))?;
+        self.evaluate(source, query, &expr, at, options, cancel)
+    }
+
+    /// Evaluates a parsed query; `query` is its text, for the positions in annotations.
+    pub fn evaluate(
+        &self,
+        source: &dyn Queryable,
+        query: &str,
+        expr: &Expr,
+        at: EvalTime,
+        options: QueryOptions,
+        cancel: &CancelToken,
+    ) -> Result<QueryResult, EngineError> {
+        let instant = at.start_ms == at.end_ms && at.step_ms == 0;
+        let value_type = expr.value_type();
+        if !instant && !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
+            return Err(EngineError::Parse(format!(
+                "invalid expression type {} for range query, must be Scalar or instant Vector",
+                go_quote(value_type.documented())
+            )));
+        }
+        let lookback_ms =
+            options.lookback_ms.filter(|ms| *ms > 0).unwrap_or(self.options.lookback_ms);
+        let default_step_ms = self.options.default_subquery_step_ms.max(1);
+        let plan = plan::build(expr, at, lookback_ms, default_step_ms)
+            .map_err(|e| EngineError::Parse(e.0))?;
+        let shared = Shared::new(&self.options, lookback_ms, cancel);
+        shared.check_before_start()?;
+        let querier =
+            source.querier(plan.range).map_err(|e| EngineError::Storage(e.to_string()))?;
+        let per_step = options.per_step_stats && self.options.features.per_step_stats;
+        exec::run(&plan, query, at, &*querier, &shared, per_step)
     }
 }

@@ -2,8 +2,10 @@
 //! HTTP, configuration or clocks.
 
 pub mod engine;
+mod exec;
 pub mod functions;
 pub mod parser;
+mod plan;
 pub mod result;
 pub mod script;
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use model::Annotations;
 use model::number::{format_g, go_quote};
 
+use crate::parser;
 use crate::plan::Place;
 
 /// Which list an annotation goes to.
@@ -116,7 +117,7 @@ impl Notes {
         notes.sort_by_key(|(_, n)| n.order);
         let mut out = Annotations::default();
         for (text, note) in notes {
-            let text = note.detail.complete(text, &position(query, note.place.start as usize));
+            let text = note.detail.complete(text, &parser::Place::of(query, note.place.start).to_string());
             match note.level {
                 Level::Warning => out.warn(format!("PromQL warning: {text}")),
                 Level::Info => out.info(format!("PromQL info: {text}")),
@@ -260,12 +261,12 @@ impl Notes {
         );
     }
 
-    pub(crate) fn start_time_overlap(&mut self, metric: &str, place: Place) {
+    pub(crate) fn start_time_overlaps(&mut self, metric: &str, count: u64, place: Place) {
         let text = format!(
             "sample has start time that overlaps with previous sample timestamp for metric {}",
             go_quote(metric)
         );
-        self.add(Level::Warning, text, place, Detail::Overlaps { count: 1 });
+        self.add(Level::Warning, text, place, Detail::Overlaps { count });
     }
 }
 
@@ -317,19 +318,6 @@ fn two_digits(v: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{trimmed}e{sign}{:02}", exponent.abs())
-}
-
-/// `line:column` of a byte offset, both from 1, columns in bytes.
-fn position(query: &str, offset: usize) -> String {
-    let Some(before) = query.as_bytes().get(..offset) else {
-        return "invalid position".to_owned();
-    };
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let column = match before.iter().rposition(|b| *b == b'\n') {
-        Some(newline) => offset - newline,
-        None => offset + 1,
-    };
-    format!("{line}:{column}")
 }
 
 /// Seconds since the epoch as RFC 3339 in UTC.

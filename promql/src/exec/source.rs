@@ -24,11 +24,14 @@ pub(crate) fn is_metadata_label(name: &str) -> bool {
 
 /// `labels` without name, type and unit.
 pub(crate) fn without_metadata(labels: &Labels) -> Labels {
-    // Labels are sorted and few start below "a": most sets have only the name to drop.
-    if !labels.iter().any(|(n, _)| is_metadata_label(n)) {
+    without(labels, is_metadata_label)
+}
+
+fn without(labels: &Labels, drops: impl Fn(&str) -> bool) -> Labels {
+    if !labels.iter().any(|(n, _)| drops(n)) {
         return labels.clone();
     }
-    Labels::from_sorted(labels.iter().filter(|(n, _)| !is_metadata_label(n)))
+    Labels::from_sorted(labels.iter().filter(|(n, _)| !drops(n)))
 }
 
 /// An instant vector over a grid.
@@ -178,13 +181,21 @@ pub(crate) enum Clash {
 pub(crate) struct Unnamed<'p> {
     inner: Boxed<'p>,
     delayed: bool,
+    drops: fn(&str) -> bool,
 }
 
 /// Drops the metadata labels of `inner` (or marks them for dropping), and deals with series that
 /// become equal by it.
 pub(crate) fn unnamed<'p>(inner: Boxed<'p>, clash: Clash, delayed: bool) -> Boxed<'p> {
     let distinct = delayed || inner.distinct_unnamed();
-    let out: Boxed<'p> = Box::new(Unnamed { inner, delayed });
+    let out: Boxed<'p> = Box::new(Unnamed { inner, delayed, drops: is_metadata_label });
+    if distinct { out } else { merged(out, clash) }
+}
+
+/// [`unnamed`] for functions that leave type and unit alone.
+pub(crate) fn unnamed_typed<'p>(inner: Boxed<'p>, clash: Clash, delayed: bool) -> Boxed<'p> {
+    let distinct = delayed || inner.distinct_unnamed();
+    let out: Boxed<'p> = Box::new(Unnamed { inner, delayed, drops: |n| n == METRIC_NAME });
     if distinct { out } else { merged(out, clash) }
 }
 
@@ -195,11 +206,11 @@ impl Source for Unnamed<'_> {
 
     fn labels(&self, i: usize) -> Labels {
         let labels = self.inner.labels(i);
-        if self.delayed { labels } else { without_metadata(&labels) }
+        if self.delayed { labels } else { without(&labels, self.drops) }
     }
 
     fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        if !self.delayed && is_metadata_label(name) {
+        if !self.delayed && (self.drops)(name) {
             return with("");
         }
         self.inner.label_value(i, name, with);

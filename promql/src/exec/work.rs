@@ -9,6 +9,7 @@ use model::{CancelToken, Columns, QueryError};
 use super::column::Column;
 use super::notes::Notes;
 use super::tally::Tally;
+use super::window::Samples;
 use crate::engine::{EngineError, Features};
 
 /// Where Prometheus says evaluation was when it stopped.
@@ -56,13 +57,19 @@ impl Budget {
         if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
     }
 
+    /// The limit.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Most samples held at once.
     pub(crate) fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
 }
 
-fn too_many_samples() -> EngineError {
+/// The error of a query over its limit.
+pub(crate) fn too_many_samples() -> EngineError {
     EngineError::Execution(
         "query processing would load too many samples into memory in query execution".to_owned(),
     )
@@ -79,6 +86,15 @@ pub(crate) fn same_labelset() -> EngineError {
 }
 
 impl Shared {
+    /// The error of a query told to stop before it began.
+    pub(crate) fn check_before_start(&self) -> Result<(), EngineError> {
+        match self.cancel.reason() {
+            None => Ok(()),
+            Some(CancelReason::Canceled) => Err(EngineError::Canceled("query execution")),
+            Some(CancelReason::TimedOut) => Err(EngineError::Timeout("query execution")),
+        }
+    }
+
     /// The error to stop with, once the query was told to.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match self.cancel.reason() {
@@ -114,12 +130,20 @@ pub(crate) struct Work<'a> {
     pub tally: Tally,
     columns: Vec<Column>,
     reads: Vec<Columns>,
+    samples: Vec<Samples>,
 }
 
 impl<'a> Work<'a> {
     /// Work that counts into `tally`.
     pub(crate) fn new(shared: &'a Shared, tally: Tally) -> Work<'a> {
-        Work { shared, notes: Notes::default(), tally, columns: Vec::new(), reads: Vec::new() }
+        Work {
+            shared,
+            notes: Notes::default(),
+            tally,
+            columns: Vec::new(),
+            reads: Vec::new(),
+            samples: Vec::new(),
+        }
     }
 
     /// A column to write to; give it back with [`Work::give`].
@@ -141,6 +165,16 @@ impl<'a> Work<'a> {
     pub(crate) fn give_read(&mut self, mut columns: Columns) {
         columns.clear();
         self.reads.push(columns);
+    }
+
+    /// Window samples to fill; give them back with [`Work::give_samples`].
+    pub(crate) fn take_samples(&mut self) -> Samples {
+        self.samples.pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of window samples.
+    pub(crate) fn give_samples(&mut self, samples: Samples) {
+        self.samples.push(samples);
     }
 
     /// Runs `inner` counting into `tally`, and hands back its result with the filled tally.

@@ -40,6 +40,11 @@ pub(crate) fn round(v: f64, inverse: f64) -> f64 {
     (v * inverse + 0.5).floor() / inverse
 }
 
+/// `math.Pow`; differs from C's `pow` in nothing a query can see.
+pub(crate) fn pow(a: f64, b: f64) -> f64 {
+    a.powf(b)
+}
+
 /// A function of one float.
 pub(crate) type Unary = fn(f64) -> f64;
 

@@ -1,5 +1,14 @@
 //! Functions: one table row each (name, signature, traits), one family per file.
 
+pub(crate) mod date;
+pub(crate) mod extended;
+pub(crate) mod kahan;
+pub(crate) mod math;
+pub(crate) mod mixed;
+pub(crate) mod over_time;
+pub(crate) mod quantile;
+pub(crate) mod range;
+pub(crate) mod rate;
 pub mod table;
 
 pub use table::lookup;

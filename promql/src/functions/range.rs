@@ -133,10 +133,12 @@ pub(crate) struct Found {
     pub overlaps: u64,
     /// A quantile outside of 0..=1, or NaN.
     pub bad_quantile: Option<f64>,
+    /// A smoothing or trend factor outside of 0..1, with its name.
+    pub bad_factor: Option<(&'static str, f64)>,
 }
 
 impl RangeFunction {
-    /// Runs over a series of floats. Smoothing factors have been judged before.
+    /// Runs over a series of floats. 
     pub(crate) fn floats(self, run: Run<'_>) -> Found {
         let mut found = Found::default();
         match self {
@@ -162,11 +164,14 @@ impl RangeFunction {
             RangeFunction::Smoothing => {
                 let (sf, tf) = (&run.params[0], &run.params[1]);
                 run.each(|s, b| {
-                    let vs = &s.floats[b.lo..b.hi];
-                    if vs.len() < 2 {
-                        return ABSENT;
+                    let (sf, tf) = (sf.at(b.step), tf.at(b.step));
+                    for (what, v) in [("smoothing", sf), ("trend", tf)] {
+                        if (v <= 0.0 || v >= 1.0) && found.bad_factor.is_none() {
+                            found.bad_factor = Some((what, v));
+                        }
                     }
-                    over_time::smooth(vs, sf.at(b.step), tf.at(b.step))
+                    let vs = &s.floats[b.lo..b.hi];
+                    if vs.len() < 2 { ABSENT } else { over_time::smooth(vs, sf, tf) }
                 });
             }
             RangeFunction::Changes => {

@@ -7,7 +7,7 @@
 use model::{Matcher, SelectHints, TimeRange};
 
 use super::duration::Context;
-use super::{Aggregate, Binary, Kind, Node, Plan, Read, Select, Subquery, span};
+use super::{Aggregate, Binary, Kind, Node, Plan, Read, Select, Subquery};
 use crate::engine::EvalTime;
 use crate::parser::ast::{self, At, Duration, Expr, ValueType};
 
@@ -114,7 +114,7 @@ impl Builder {
     fn node(&mut self, expr: &Expr, kind: Kind) -> Node {
         let rank = self.next_rank;
         self.next_rank += 1;
-        Node { rank, start: span::of(expr).start, value_type: expr.value_type(), kind }
+        Node { rank, start: expr.span().start, value_type: expr.value_type(), kind }
     }
 
     fn wrapped(&mut self, built: Built) -> Node {
@@ -265,7 +265,8 @@ impl Builder {
             return Err(PlanError("expected label selectors only".to_owned()));
         };
         let read = self.reads.len();
-        self.reads.push(Read { matchers: v.matchers.clone(), hints: SelectHints::default() });
+        let hints = SelectHints::default();
+        self.reads.push(Read { matchers: v.matchers.clone(), hints, selected: false });
         let select = Select {
             read,
             offset_ms: 0,
@@ -314,10 +315,7 @@ impl Builder {
     fn offset(&self, offset: Option<&Duration>) -> Result<i64, PlanError> {
         match offset {
             None => Ok(0),
-            Some(d) => match span::literal(d) {
-                Some(ms) => Ok(ms),
-                None => self.durations.resolve(d, false),
-            },
+            Some(d) => self.durations.resolve(d, false),
         }
     }
 
@@ -375,12 +373,11 @@ impl Builder {
     }
 
     fn read(&mut self, matchers: &[Matcher], hints: SelectHints) -> usize {
-        if let Some(at) =
-            self.reads.iter().position(|r| r.matchers == matchers && r.hints == hints)
-        {
+        let same = |r: &Read| r.selected && r.matchers == matchers && r.hints == hints;
+        if let Some(at) = self.reads.iter().position(same) {
             return at;
         }
-        self.reads.push(Read { matchers: matchers.to_vec(), hints });
+        self.reads.push(Read { matchers: matchers.to_vec(), hints, selected: true });
         self.reads.len() - 1
     }
 

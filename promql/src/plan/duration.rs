@@ -2,7 +2,6 @@
 //! the query are known.
 
 use super::build::PlanError;
-use super::span;
 use crate::parser::ast::{BinaryOp, Duration, DurationExpr};
 
 /// What `step()` and `range()` stand for, in seconds.
@@ -45,11 +44,11 @@ impl Context {
                 let v = self.seconds(expr)?;
                 if *negate { -v } else { v }
             }
-            DurationExpr::Paren(inner) => self.seconds(inner)?,
-            DurationExpr::MinOf(a, b, _) => {
+            DurationExpr::Paren { expr, .. } => self.seconds(expr)?,
+            DurationExpr::MinOf(a, b) => {
                 crate::functions::math::min(self.seconds(a)?, self.seconds(b)?)
             }
-            DurationExpr::MaxOf(a, b, _) => {
+            DurationExpr::MaxOf(a, b) => {
                 crate::functions::math::max(self.seconds(a)?, self.seconds(b)?)
             }
             DurationExpr::Binary { op, lhs, rhs } => {
@@ -76,6 +75,6 @@ impl Context {
 }
 
 fn at(expr: &DurationExpr, what: &str) -> PlanError {
-    let span = span::of_duration(expr);
+    let span = expr.span();
     PlanError(format!("{}:{}: {what}", span.start, span.end))
 }

@@ -7,11 +7,10 @@
 
 mod build;
 mod duration;
-mod span;
 
 use model::{Matcher, SelectHints, TimeRange};
 
-pub(crate) use build::{PlanError, build};
+pub(crate) use build::{build, seconds};
 
 use crate::functions::Function;
 use crate::parser::ast::{AggregateOp, BinaryOp, ValueType, VectorMatching};
@@ -31,6 +30,9 @@ pub(crate) struct Plan {
 pub(crate) struct Read {
     pub matchers: Vec<Matcher>,
     pub hints: SelectHints,
+    /// Whether there is something to select; the matchers in the second argument of `info` are not
+    /// a selection of their own.
+    pub selected: bool,
 }
 
 /// A place annotations speak of.

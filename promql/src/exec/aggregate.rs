@@ -1,0 +1,257 @@
+//! Aggregations that fold the series of a group into one: sum, avg, count, min, max, group,
+//! stddev, stdvar, quantile.
+//!
+//! A group is folded series by series, in selection order at every step; only the group's state
+//! and one series are in memory.
+
+use super::column::{ABSENT, Column, is_absent};
+use super::group::{self, Group};
+use super::histogram_fold::HistogramFold;
+use super::scalar::Steps;
+use super::source::{Row, Source, Table};
+use super::work::Work;
+use crate::engine::EngineError;
+use crate::functions::kahan::{Mean, Sum};
+use crate::functions::math;
+use crate::functions::quantile;
+use crate::parser::ast::AggregateOp;
+use crate::plan::Place;
+
+/// What an aggregation is told besides its input.
+pub(crate) struct Fold<'a> {
+    pub op: AggregateOp,
+    pub names: &'a [String],
+    pub without: bool,
+    /// φ of quantile.
+    pub param: Option<Steps>,
+    pub steps: usize,
+    /// The parameter, and the expression that is aggregated.
+    pub param_place: Place,
+    pub place: Place,
+}
+
+impl Fold<'_> {
+    /// Aggregates `source`.
+    pub(crate) fn run(
+        &self,
+        source: &dyn Source,
+        work: &mut Work<'_>,
+    ) -> Result<Table, EngineError> {
+        if self.op == AggregateOp::Quantile {
+            self.judge_quantile(work);
+        }
+        let mut table = Table::new(self.steps);
+        table.distinct_unnamed = !self.names.iter().any(|n| super::source::is_metadata_label(n))
+            && !self.without;
+        for group in group::groups(source, self.names, self.without) {
+            let mut state = State::new(self, self.steps);
+            let mut column = work.take();
+            let mut drop_name = false;
+            let Group { labels, members } = group;
+            for i in members {
+                work.shared.check()?;
+                source.column(i as usize, work, &mut column)?;
+                state.fold(self, source, i as usize, &column, work);
+                drop_name = drop_name || source.drops_name(i as usize) && !column.is_empty();
+            }
+            state.finish(self, &mut column, work);
+            if !column.is_empty() {
+                work.shared.budget.hold(column.weight())?;
+                table.push(Row { labels, drop_name }, &column);
+            }
+            work.give(column);
+        }
+        Ok(table)
+    }
+
+    fn judge_quantile(&self, work: &mut Work<'_>) {
+        let Some(param) = &self.param else { return };
+        let values = param.expand(self.steps);
+        if values.iter().any(|q| q.is_nan()) {
+            work.notes.invalid_quantile(f64::NAN, self.param_place);
+        }
+        let highest = values.iter().copied().fold(-f64::MAX, math::max);
+        let lowest = values.iter().copied().fold(f64::MAX, math::min);
+        if highest > 1.0 {
+            work.notes.invalid_quantile(highest, self.param_place);
+        }
+        if lowest < 0.0 {
+            work.notes.invalid_quantile(lowest, self.param_place);
+        }
+    }
+}
+
+/// The state of one group over all steps.
+enum State {
+    Sum(Vec<Sum>, HistogramFold),
+    Avg(Vec<Mean>, HistogramFold),
+    /// count, and whether a step was seen at all for group.
+    Count(Vec<u64>),
+    /// min and max so far, [`ABSENT`] where nothing was seen.
+    Extreme(Vec<f64>),
+    /// Welford's running mean and squared distance.
+    Variance(Vec<Variance>),
+    Quantile(Vec<Vec<f64>>),
+}
+
+#[derive(Clone, Copy)]
+struct Variance {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Variance {
+    fn plus(self, v: f64) -> Variance {
+        if self.count == 0.0 {
+            let squares = if v.is_finite() { 0.0 } else { f64::NAN };
+            return Variance { count: 1.0, mean: v, squares };
+        }
+        let count = self.count + 1.0;
+        let delta = v - self.mean;
+        let mean = self.mean + delta / count;
+        Variance { count, mean, squares: self.squares + delta * (v - mean) }
+    }
+}
+
+impl State {
+    fn new(fold: &Fold<'_>, steps: usize) -> State {
+        use AggregateOp::*;
+        match fold.op {
+            Sum => State::Sum(
+                vec![crate::functions::kahan::Sum::of(ABSENT); steps],
+                HistogramFold::sum(),
+            ),
+            Avg => State::Avg(vec![Mean::of(ABSENT); steps], HistogramFold::mean()),
+            Min | Max => State::Extreme(vec![ABSENT; steps]),
+            Stddev | Stdvar => {
+                State::Variance(vec![Variance { count: 0.0, mean: 0.0, squares: 0.0 }; steps])
+            }
+            Quantile => State::Quantile(vec![Vec::new(); steps]),
+            _ => State::Count(vec![0; steps]),
+        }
+    }
+
+    fn fold(
+        &mut self,
+        fold: &Fold<'_>,
+        source: &dyn Source,
+        i: usize,
+        column: &Column,
+        work: &mut Work<'_>,
+    ) {
+        let values = &column.floats[..];
+        match self {
+            State::Sum(state, _) => {
+                for (s, v) in present(state, values) {
+                    *s = if is_absent(s.sum) { Sum::of(v) } else { s.plus(v) };
+                }
+            }
+            State::Avg(state, _) => {
+                for (m, v) in present(state, values) {
+                    *m = if is_absent(m.sum.sum) { Mean::of(v) } else { m.plus(v) };
+                }
+            }
+            State::Count(state) => present(state, values).for_each(|(n, _)| *n += 1),
+            State::Extreme(state) if fold.op == AggregateOp::Max => {
+                for (m, v) in present(state, values) {
+                    if *m < v || m.is_nan() {
+                        *m = v;
+                    }
+                }
+            }
+            State::Extreme(state) => {
+                for (m, v) in present(state, values) {
+                    if *m > v || m.is_nan() {
+                        *m = v;
+                    }
+                }
+            }
+            State::Variance(state) => {
+                present(state, values).for_each(|(s, v)| *s = s.plus(v));
+            }
+            State::Quantile(state) => {
+                present(state, values).for_each(|(s, v)| s.push(v));
+            }
+        }
+        if !column.histograms.is_empty() {
+            self.fold_histograms(fold, source, i, column, work);
+        }
+    }
+
+    #[cold]
+    fn fold_histograms(
+        &mut self,
+        fold: &Fold<'_>,
+        source: &dyn Source,
+        i: usize,
+        column: &Column,
+        work: &mut Work<'_>,
+    ) {
+        match self {
+            State::Sum(_, histograms) | State::Avg(_, histograms) => {
+                let name = || {
+                    let mut name = String::new();
+                    source.label_value(i, model::labels::METRIC_NAME, &mut |v| {
+                        name = v.to_owned();
+                    });
+                    name
+                };
+                for (step, h) in &column.histograms {
+                    histograms.add(*step as usize, h, &name, fold.place, work);
+                }
+            }
+            State::Count(state) => {
+                column.histograms.iter().for_each(|(step, _)| state[*step as usize] += 1);
+            }
+            _ => work.notes.histogram_ignored_in_aggregation(fold.op.as_str(), fold.place),
+        }
+    }
+
+    fn finish(self, fold: &Fold<'_>, out: &mut Column, work: &mut Work<'_>) {
+        let steps = fold.steps;
+        out.reset(steps);
+        match self {
+            State::Sum(state, histograms) => {
+                for (out, s) in out.floats.iter_mut().zip(&state) {
+                    *out = if is_absent(s.sum) { ABSENT } else { s.total() };
+                }
+                histograms.finish(out, fold.place, work);
+            }
+            State::Avg(state, histograms) => {
+                for (out, m) in out.floats.iter_mut().zip(&state) {
+                    *out = if is_absent(m.sum.sum) { ABSENT } else { m.value() };
+                }
+                histograms.finish(out, fold.place, work);
+            }
+            State::Count(state) => {
+                for (out, n) in out.floats.iter_mut().zip(&state).filter(|(_, n)| **n > 0) {
+                    *out = if fold.op == AggregateOp::Group { 1.0 } else { *n as f64 };
+                }
+            }
+            State::Extreme(state) => out.floats.copy_from_slice(&state),
+            State::Variance(state) => {
+                for (out, s) in out.floats.iter_mut().zip(&state).filter(|(_, s)| s.count > 0.0) {
+                    let variance = s.squares / s.count;
+                    *out = if fold.op == AggregateOp::Stddev { variance.sqrt() } else { variance };
+                }
+            }
+            State::Quantile(mut state) => {
+                let q = fold.param.as_ref();
+                for (step, values) in state.iter_mut().enumerate().filter(|(_, v)| !v.is_empty()) {
+                    let q = q.map_or(f64::NAN, |q| q.at(step));
+                    out.floats[step] = quantile::of_values(q, values);
+                }
+            }
+        }
+    }
+}
+
+/// State and value of the steps that have one.
+#[inline(always)]
+fn present<'a, S>(
+    state: &'a mut [S],
+    values: &'a [f64],
+) -> impl Iterator<Item = (&'a mut S, f64)> {
+    state.iter_mut().zip(values).filter(|(_, v)| !is_absent(**v)).map(|(s, v)| (s, *v))
+}

@@ -1,0 +1,294 @@
+//! Binary operations between two vectors: who meets whom.
+//!
+//! Where every signature has one series on the "one" side (and, one-to-one, also on the other),
+//! which is nearly always, the pairs are known before any sample is read, and the result is a
+//! source that computes a pair's column on demand. Everything else (series that share a signature
+//! but may never meet at the same step, fill values) is decided step by step in
+//! [`super::stepwise`], as Prometheus does.
+
+use std::collections::HashSet;
+
+use model::{Labels, LabelsBuilder};
+
+use super::binary::{Answer, Operation, changes_metric, float, holds};
+use super::column::{ABSENT, Column, Point, is_absent};
+use super::grid::Grid;
+use super::histogram::Operand;
+use super::signature::Signatures;
+use super::source::{Boxed, Clash, Source, Table, is_metadata_label, merged};
+use super::stepwise;
+use super::work::Work;
+use crate::engine::EngineError;
+use crate::parser::ast::{BinaryOp, Cardinality, VectorMatching};
+
+/// How the result of a vector operation is named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Naming<'a> {
+    pub matching: &'a VectorMatching,
+    pub operation: Operation,
+    pub delayed: bool,
+}
+
+impl Naming<'_> {
+    /// Labels of the result of a pair.
+    pub(crate) fn labels(&self, many: &Labels, one: &Labels) -> Labels {
+        let m = self.matching;
+        let mut b = LabelsBuilder::new(many);
+        let drop_name = !self.delayed && self.operation.return_bool;
+        if drop_name || changes_metric(self.operation.op) {
+            b.retain(|n| !is_metadata_label(n));
+        }
+        if m.card == Cardinality::OneToOne {
+            b.retain(|n| m.labels.iter().any(|l| l == n) == m.on);
+        }
+        for name in &m.include {
+            b.set(name, one.get(name).unwrap_or(""));
+        }
+        b.labels()
+    }
+
+    /// Whether results keep a metric name that goes at the end of the query.
+    pub(crate) fn drops_name(&self) -> bool {
+        self.operation.return_bool
+    }
+
+    fn keeps_metadata(&self) -> bool {
+        !changes_metric(self.operation.op) && !self.operation.return_bool
+    }
+}
+
+/// `lhs op rhs`, matched by `naming.matching`.
+pub(crate) fn run<'p>(
+    lhs: Boxed<'p>,
+    rhs: Boxed<'p>,
+    naming: Naming<'p>,
+    grid: Grid,
+    work: &mut Work<'_>,
+) -> Result<Boxed<'p>, EngineError> {
+    let swapped = naming.matching.card == Cardinality::OneToMany;
+    let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+    let mut signatures = Signatures::new(naming.matching);
+    let of_many = signatures.of(&*many);
+    let of_one = signatures.of(&*one);
+    let pairs = pairs(&naming, &of_many, &of_one, signatures.count());
+    if let Some(pairs) = pairs
+        && let Some(distinct) = distinct(&naming, &*many, &*one, &pairs)
+    {
+        let one = if naming.matching.card == Cardinality::OneToOne {
+            pass_over(&*one, pairs.iter().map(|p| p.1), work)?;
+            one
+        } else {
+            // Asked for once for every partner.
+            Box::new(keep_all(&*one, grid.steps, work)?)
+        };
+        pass_over(&*many, pairs.iter().map(|p| p.0), work)?;
+        let paired = Paired { many, one, pairs, naming, swapped, distinct };
+        return Ok(Box::new(paired));
+    }
+    let many = keep_all(&*many, grid.steps, work)?;
+    let one = keep_all(&*one, grid.steps, work)?;
+    let sides = stepwise::Sides { many, one, of_many, of_one, signatures: signatures.count() };
+    let table = stepwise::run(&sides, &naming, swapped, grid, work)?;
+    let merge = !(naming.delayed && grid.is_instant());
+    let out: Boxed<'p> = Box::new(table);
+    Ok(if merge { merged(out, Clash::Merge) } else { out })
+}
+
+/// Evaluates the series that meet nobody: they count in the statistics, and may fail or warn.
+fn pass_over(
+    source: &dyn Source,
+    paired: impl Iterator<Item = u32>,
+    work: &mut Work<'_>,
+) -> Result<(), EngineError> {
+    let mut alone = vec![true; source.len()];
+    paired.for_each(|i| alone[i as usize] = false);
+    let mut column = work.take();
+    for i in (0..source.len()).filter(|i| alone[*i]) {
+        work.shared.check()?;
+        source.column(i, work, &mut column)?;
+    }
+    work.give(column);
+    Ok(())
+}
+
+/// All columns of a source, empty ones included: signatures go by index.
+fn keep_all(
+    source: &dyn Source,
+    steps: usize,
+    work: &mut Work<'_>,
+) -> Result<Table, EngineError> {
+    let mut table = Table::new(steps);
+    let mut column = work.take();
+    for i in 0..source.len() {
+        work.shared.check()?;
+        source.column(i, work, &mut column)?;
+        work.shared.budget.hold(column.weight())?;
+        let row = super::source::Row { labels: source.labels(i), drop_name: source.drops_name(i) };
+        table.push(row, &column);
+    }
+    work.give(column);
+    table.distinct_unnamed = source.distinct_unnamed();
+    Ok(table)
+}
+
+/// The pairs that meet, if that is known without looking at samples.
+fn pairs(
+    naming: &Naming<'_>,
+    of_many: &[u32],
+    of_one: &[u32],
+    signatures: usize,
+) -> Option<Vec<(u32, u32)>> {
+    let m = naming.matching;
+    if m.fill_lhs.is_some() || m.fill_rhs.is_some() {
+        return None;
+    }
+    let mut partner: Vec<Option<u32>> = vec![None; signatures];
+    for (i, signature) in of_one.iter().enumerate() {
+        if partner[*signature as usize].replace(i as u32).is_some() {
+            return None;
+        }
+    }
+    let mut pairs = Vec::with_capacity(of_many.len());
+    let mut taken = vec![false; signatures];
+    for (i, signature) in of_many.iter().enumerate() {
+        let Some(one) = partner[*signature as usize] else { continue };
+        if m.card == Cardinality::OneToOne
+            && std::mem::replace(&mut taken[*signature as usize], true)
+        {
+            return None;
+        }
+        pairs.push((i as u32, one));
+    }
+    Some(pairs)
+}
+
+/// Whether result labels are distinct: `Some(true)` for sure even without metadata labels,
+/// `Some(false)` as they are, `None` when two are equal.
+fn distinct(
+    naming: &Naming<'_>,
+    many: &dyn Source,
+    one: &dyn Source,
+    pairs: &[(u32, u32)],
+) -> Option<bool> {
+    let m = naming.matching;
+    let one_to_one = m.card == Cardinality::OneToOne;
+    if one_to_one && m.on && m.include.is_empty() {
+        // The signature is the result.
+        return Some(!m.labels.iter().any(|l| is_metadata_label(l)));
+    }
+    let unchanged = m.include.is_empty() && (!one_to_one || m.labels.is_empty());
+    if unchanged && many.distinct_unnamed() {
+        return Some(true);
+    }
+    if unchanged && naming.keeps_metadata() {
+        return Some(false);
+    }
+    let mut seen = HashSet::with_capacity(pairs.len());
+    let all = pairs.iter().all(|(i, j)| {
+        seen.insert(naming.labels(&many.labels(*i as usize), &one.labels(*j as usize)))
+    });
+    all.then_some(!naming.keeps_metadata())
+}
+
+/// Pairs known beforehand.
+struct Paired<'p> {
+    many: Boxed<'p>,
+    one: Boxed<'p>,
+    pairs: Vec<(u32, u32)>,
+    naming: Naming<'p>,
+    /// Whether the "one" side is the left operand.
+    swapped: bool,
+    distinct: bool,
+}
+
+impl Paired<'_> {
+    fn floats(&self, many: &mut Column, one: &Column) {
+        let Operation { op, return_bool, .. } = self.naming.operation;
+        let values = many.floats.iter_mut().zip(&one.floats);
+        let values = values.map(|(a, b)| if self.swapped { (*b, *a, a) } else { (*a, *b, a) });
+        let each = |f: &dyn Fn(f64, f64) -> f64| {
+            for (a, b, out) in values {
+                *out = if is_absent(a) || is_absent(b) { ABSENT } else { f(a, b) };
+            }
+        };
+        match op {
+            BinaryOp::Add => each(&|a, b| a + b),
+            BinaryOp::Sub => each(&|a, b| a - b),
+            BinaryOp::Mul => each(&|a, b| a * b),
+            BinaryOp::Div => each(&|a, b| a / b),
+            op if op.is_comparison() => each(&|a, b| match (return_bool, holds(op, a, b)) {
+                (true, keep) => f64::from(u8::from(keep)),
+                (false, true) => a,
+                (false, false) => ABSENT,
+            }),
+            op => each(&|a, b| float(op, a, b)),
+        }
+    }
+
+    /// Any mix of floats and histograms.
+    #[cold]
+    fn mixed(&self, many: &mut Column, one: &Column, work: &mut Work<'_>) {
+        let steps = many.floats.len();
+        let mut out = Column::default();
+        out.reset(steps);
+        for step in 0..steps {
+            let (Some(m), Some(o)) = (many.point(step), one.point(step)) else { continue };
+            let (a, b) = if self.swapped { (o, m) } else { (m, o) };
+            match self.naming.operation.combine(operand(a), operand(b), work) {
+                Answer::Float(v) => out.floats[step] = v,
+                Answer::Histogram(h) => out.push_histogram(step, h),
+                Answer::Filtered | Answer::Nothing => {}
+            }
+        }
+        *many = out;
+    }
+}
+
+/// A sample as an operand.
+pub(crate) fn operand(point: Point<'_>) -> Operand<'_> {
+    match point {
+        Point::Float(v) => Operand::Float(v),
+        Point::Histogram(h) => Operand::Histogram(h),
+    }
+}
+
+impl Source for Paired<'_> {
+    fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        let (many, one) = self.pairs[i];
+        let one = match self.naming.matching.include.is_empty() {
+            true => Labels::empty(),
+            false => self.one.labels(one as usize),
+        };
+        self.naming.labels(&self.many.labels(many as usize), &one)
+    }
+
+    fn drops_name(&self, _i: usize) -> bool {
+        self.naming.delayed && self.naming.drops_name()
+    }
+
+    fn distinct_unnamed(&self) -> bool {
+        self.distinct
+    }
+
+    fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
+        let (many, one) = self.pairs[i];
+        self.many.column(many as usize, work, out)?;
+        let mut other = work.take();
+        self.one.column(one as usize, work, &mut other)?;
+        let trims = matches!(
+            self.naming.operation.op,
+            BinaryOp::TrimLower | BinaryOp::TrimUpper
+        );
+        if trims || !out.histograms.is_empty() || !other.histograms.is_empty() {
+            self.mixed(out, &other, work);
+        } else {
+            self.floats(out, &other);
+        }
+        work.give(other);
+        Ok(())
+    }
+}

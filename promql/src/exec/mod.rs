@@ -1,0 +1,38 @@
+//! Execution: a plan evaluated over a grid of steps.
+//!
+//! [`Evaluator`] turns plan nodes into sources of columns; folding operators run at once, the rest
+//! when columns are asked for.
+
+mod absent;
+mod aggregate;
+pub(crate) mod binary;
+mod buckets;
+mod call;
+pub(crate) mod column;
+mod count_values;
+mod eval;
+pub(crate) mod grid;
+mod group;
+pub(crate) mod histogram;
+mod histogram_fold;
+mod info;
+mod map;
+mod matching;
+pub(crate) mod notes;
+pub(crate) mod range;
+mod relabel;
+mod result;
+pub(crate) mod scalar;
+mod select;
+mod sets;
+mod signature;
+mod smoothed;
+mod sort;
+mod source;
+mod stepwise;
+pub(crate) mod tally;
+mod top;
+pub(crate) mod window;
+pub(crate) mod work;
+
+pub(crate) use eval::run;
