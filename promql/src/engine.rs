@@ -117,8 +117,7 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<QueryResult, EngineError> {
         let parser = ParserOptions::from(self.options.features);
-        let expr =
-            parser::parse(query, &parser).map_err(|e| EngineError::Parse(e.to_string()))?;
+        let expr = parser::parse(query, &parser).map_err(|e| EngineError::Parse(e.to_string()))?;
         self.evaluate(source, query, &expr, at, options, cancel)
     }
 

@@ -41,8 +41,8 @@ impl Fold<'_> {
             self.judge_quantile(work);
         }
         let mut table = Table::new(self.steps);
-        table.distinct_unnamed = !self.names.iter().any(|n| super::source::is_metadata_label(n))
-            && !self.without;
+        table.distinct_unnamed =
+            !self.names.iter().any(|n| super::source::is_metadata_label(n)) && !self.without;
         for group in group::groups(source, self.names, self.without) {
             let mut state = State::new(self, self.steps);
             let mut column = work.take();
@@ -249,9 +249,6 @@ impl State {
 
 /// State and value of the steps that have one.
 #[inline(always)]
-fn present<'a, S>(
-    state: &'a mut [S],
-    values: &'a [f64],
-) -> impl Iterator<Item = (&'a mut S, f64)> {
+fn present<'a, S>(state: &'a mut [S], values: &'a [f64]) -> impl Iterator<Item = (&'a mut S, f64)> {
     state.iter_mut().zip(values).filter(|(_, v)| !is_absent(**v)).map(|(s, v)| (s, *v))
 }

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use model::labels::{BUCKET, METRIC_NAME};
 use model::Labels;
+use model::labels::{BUCKET, METRIC_NAME};
 
 use super::column::{Column, SharedHistogram, is_absent};
 use super::grid::Grid;
@@ -84,11 +84,7 @@ pub(crate) fn distributions(
     Ok(out)
 }
 
-fn slot(
-    known: &mut HashMap<Labels, usize>,
-    out: &mut Vec<Distribution>,
-    labels: Labels,
-) -> usize {
+fn slot(known: &mut HashMap<Labels, usize>, out: &mut Vec<Distribution>, labels: Labels) -> usize {
     *known.entry(labels).or_insert_with_key(|labels| {
         out.push(Distribution { labels: labels.clone(), buckets: Vec::new(), native: Vec::new() });
         out.len() - 1
@@ -125,8 +121,7 @@ impl Question<'_> {
             if out.is_empty() {
                 continue;
             }
-            let labels =
-                if self.delayed { d.labels.clone() } else { without_metadata(&d.labels) };
+            let labels = if self.delayed { d.labels.clone() } else { without_metadata(&d.labels) };
             self.push(&labels, &out, table);
         }
         work.give(out);
@@ -184,13 +179,7 @@ impl Question<'_> {
         conflicts
     }
 
-    fn classic(
-        &self,
-        d: &Distribution,
-        conflicts: &[u32],
-        work: &mut Work<'_>,
-        out: &mut Column,
-    ) {
+    fn classic(&self, d: &Distribution, conflicts: &[u32], work: &mut Work<'_>, out: &mut Column) {
         if d.buckets.is_empty() {
             return;
         }
@@ -222,8 +211,7 @@ impl Question<'_> {
     fn note_forced(&self, d: &Distribution, forced: Forced, t: i64, work: &mut Work<'_>) {
         let name = if self.delayed { d.labels.get(METRIC_NAME).unwrap_or("") } else { "" };
         let Forced { min_bucket, max_bucket, max_diff } = forced;
-        let m =
-            Monotonicity { min_t: t, max_t: t, min_bucket, max_bucket, max_diff, count: 0 };
+        let m = Monotonicity { min_t: t, max_t: t, min_bucket, max_bucket, max_diff, count: 0 };
         work.notes.forced_monotonicity(name, m, self.place);
     }
 }

@@ -217,10 +217,8 @@ impl<'p> Evaluator<'p> {
         grid: Grid,
         work: &mut Work<'_>,
     ) -> Result<Boxed<'p>, EngineError> {
-        let matchers = match args.get(1).and_then(Node::selector) {
-            Some(select) => Some(&self.plan.reads[select.read].matchers[..]),
-            None => None,
-        };
+        let selector = args.get(1).and_then(Node::selector);
+        let matchers = selector.map(|s| &self.plan.reads[s.read].matchers[..]);
         let reference = info::reference(&args[0]);
         let base = self.vector(&args[0], grid, work)?;
         let info = Info { querier: self.querier, grid, matchers, reference };
@@ -335,8 +333,7 @@ impl<'p> Evaluator<'p> {
         let place = vector.place_for(node.rank);
         let distributions = buckets::distributions(&*source, self.delayed(), place, work)?;
         let mut table = Table::new(grid.steps);
-        let question =
-            Question { ask: &ask, label: None, grid, delayed: self.delayed(), place };
+        let question = Question { ask: &ask, label: None, grid, delayed: self.delayed(), place };
         question.run(&distributions, work, &mut table)?;
         Ok(self.one_per_labelset(table, grid))
     }
@@ -372,14 +369,7 @@ impl<'p> Evaluator<'p> {
         Ok(self.one_per_labelset(table, grid))
     }
 
-    fn judge_quantile(
-        &self,
-        q: &Steps,
-        grid: Grid,
-        arg: &Node,
-        node: &Node,
-        work: &mut Work<'_>,
-    ) {
+    fn judge_quantile(&self, q: &Steps, grid: Grid, arg: &Node, node: &Node, work: &mut Work<'_>) {
         let mut last = None;
         for q in q.expand(grid.steps) {
             if !(0.0..=1.0).contains(&q) && last != Some(q.to_bits()) {
@@ -526,4 +516,3 @@ impl Change for Histograms {
         }
     }
 }
-

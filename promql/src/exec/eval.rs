@@ -281,8 +281,8 @@ impl<'p> Evaluator<'p> {
         if child.steps as u64 > self.shared.budget.limit() {
             return Err(super::work::too_many_samples());
         }
-        let (inner, tally) = work
-            .counting(Tally::per_step(child.steps), |work| self.vector(&s.expr, child, work))?;
+        let (inner, tally) =
+            work.counting(Tally::per_step(child.steps), |work| self.vector(&s.expr, child, work))?;
         let offset = if window_ms == 0 { 0 } else { s.offset_ms };
         work.tally.count_subquery(&tally, child, grid, offset, window_ms);
         Ok(Input::Subquery(inner, Some(child)))

@@ -73,7 +73,8 @@ fn groups_without(source: &dyn Source, names: &[String]) -> Vec<Group> {
     let mut out: Vec<Group> = Vec::new();
     for i in 0..source.len() {
         let labels = source.labels(i);
-        let rest = labels.iter().filter(|(n, _)| *n != METRIC_NAME && !names.iter().any(|k| k == n));
+        let rest =
+            labels.iter().filter(|(n, _)| *n != METRIC_NAME && !names.iter().any(|k| k == n));
         let labels = Labels::from_sorted(rest);
         let group = *known.entry(labels).or_insert_with_key(|labels| {
             out.push(Group { labels: labels.clone(), members: Vec::new() });

@@ -1,5 +1,7 @@
 //! Native histograms in expressions: what operators and functions of one histogram do.
 
+#![allow(dead_code, reason = "used by native histograms, which come next")]
+
 use model::FloatHistogram;
 
 use super::column::SharedHistogram;

@@ -14,6 +14,9 @@ use super::work::{Work, failed, same_labelset};
 use crate::engine::EngineError;
 use crate::plan::{Kind, Node, Select};
 
+/// Matchers on labels of info metrics, by label name.
+type DataMatchers = BTreeMap<String, Vec<Matcher>>;
+
 /// The labels info metrics are joined on.
 const IDENTIFYING: [&str; 2] = [INSTANCE, JOB];
 
@@ -64,26 +67,19 @@ fn identity(labels: &Labels) -> [String; 2] {
 
 impl Info<'_> {
     /// Enriches `base`.
-    pub(crate) fn run(
-        &self,
-        base: &dyn Source,
-        work: &mut Work<'_>,
-    ) -> Result<Table, EngineError> {
+    pub(crate) fn run(&self, base: &dyn Source, work: &mut Work<'_>) -> Result<Table, EngineError> {
         let base = Table::collect(base, self.grid.steps, work)?;
         let (names, data) = self.split_matchers()?;
-        let is_info =
-            |labels: &Labels| names.iter().all(|m| m.matches(labels.metric_name()));
+        let is_info = |labels: &Labels| names.iter().all(|m| m.matches(labels.metric_name()));
         let plain: Vec<bool> = base.rows.iter().map(|r| is_info(&r.labels)).collect();
         let info = self.fetch(&base, &plain, names, &data, work)?;
         self.combine(&base, &plain, &info, &data, work)
     }
 
     /// Matchers on the names of info metrics, and on their other labels by label name.
-    fn split_matchers(
-        &self,
-    ) -> Result<(Vec<Matcher>, BTreeMap<String, Vec<Matcher>>), EngineError> {
+    fn split_matchers(&self) -> Result<(Vec<Matcher>, DataMatchers), EngineError> {
         let mut names = Vec::new();
-        let mut data: BTreeMap<String, Vec<Matcher>> = BTreeMap::new();
+        let mut data: DataMatchers = BTreeMap::new();
         for m in self.matchers.unwrap_or(&[]) {
             match m.is_metric_name() {
                 true => names.push(m.clone()),
@@ -104,15 +100,12 @@ impl Info<'_> {
         base: &Table,
         plain: &[bool],
         names: Vec<Matcher>,
-        data: &BTreeMap<String, Vec<Matcher>>,
+        data: &DataMatchers,
         work: &mut Work<'_>,
     ) -> Result<InfoSeries, EngineError> {
         let steps = self.grid.steps;
-        let mut info = InfoSeries {
-            table: Table::new(steps),
-            names: BTreeSet::new(),
-            rows: HashMap::new(),
-        };
+        let mut info =
+            InfoSeries { table: Table::new(steps), names: BTreeSet::new(), rows: HashMap::new() };
         let mut matchers = Vec::new();
         for name in IDENTIFYING {
             let mut values: BTreeSet<&str> = BTreeSet::new();
@@ -130,8 +123,7 @@ impl Info<'_> {
         matchers.extend(data.values().flatten().cloned());
         matchers.extend(names);
         let selected = self.querier.select(&matchers, &self.hints(work), &work.shared.cancel);
-        let selected =
-            selected.map_err(|e| work.shared.expanding(e))?;
+        let selected = selected.map_err(|e| work.shared.expanding(e))?;
         let selected = Selected::new(selected, &matchers);
         let (at, offset_ms) = self.reference;
         let select =
@@ -168,7 +160,7 @@ impl Info<'_> {
         base: &Table,
         plain: &[bool],
         info: &InfoSeries,
-        data: &BTreeMap<String, Vec<Matcher>>,
+        data: &DataMatchers,
         work: &mut Work<'_>,
     ) -> Result<Table, EngineError> {
         let mut out = Output::new(self.grid.steps);
@@ -239,7 +231,7 @@ impl InfoSeries {
         &self,
         base: &Labels,
         rows: &[usize],
-        data: &BTreeMap<String, Vec<Matcher>>,
+        data: &DataMatchers,
     ) -> Result<Labels, EngineError> {
         let mut added = LabelsBuilder::default();
         for row in rows {

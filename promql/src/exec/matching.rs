@@ -112,11 +112,7 @@ fn pass_over(
 }
 
 /// All columns of a source, empty ones included: signatures go by index.
-fn keep_all(
-    source: &dyn Source,
-    steps: usize,
-    work: &mut Work<'_>,
-) -> Result<Table, EngineError> {
+fn keep_all(source: &dyn Source, steps: usize, work: &mut Work<'_>) -> Result<Table, EngineError> {
     let mut table = Table::new(steps);
     let mut column = work.take();
     for i in 0..source.len() {
@@ -279,10 +275,7 @@ impl Source for Paired<'_> {
         self.many.column(many as usize, work, out)?;
         let mut other = work.take();
         self.one.column(one as usize, work, &mut other)?;
-        let trims = matches!(
-            self.naming.operation.op,
-            BinaryOp::TrimLower | BinaryOp::TrimUpper
-        );
+        let trims = matches!(self.naming.operation.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
         if trims || !out.histograms.is_empty() || !other.histograms.is_empty() {
             self.mixed(out, &other, work);
         } else {

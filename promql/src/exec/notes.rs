@@ -4,6 +4,8 @@
 //! the one it met last. Work is split here, so "last" is the reporting node's place in order of
 //! evaluation, which does not depend on threads.
 
+#![allow(dead_code, reason = "used by native histograms, which come next")]
+
 use std::collections::HashMap;
 
 use model::Annotations;
@@ -117,7 +119,8 @@ impl Notes {
         notes.sort_by_key(|(_, n)| n.order);
         let mut out = Annotations::default();
         for (text, note) in notes {
-            let text = note.detail.complete(text, &parser::Place::of(query, note.place.start).to_string());
+            let text =
+                note.detail.complete(text, &parser::Place::of(query, note.place.start).to_string());
             match note.level {
                 Level::Warning => out.warn(format!("PromQL warning: {text}")),
                 Level::Info => out.info(format!("PromQL info: {text}")),
@@ -141,8 +144,7 @@ impl Notes {
 
     pub(crate) fn bad_bucket_label(&mut self, metric: &str, label: &str, place: Place) {
         let label = go_quote(label);
-        let text =
-            format!("bucket label \"le\" is missing or has a malformed value of {label}");
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {label}");
         self.warn(named(&text, metric), place);
     }
 
@@ -356,9 +358,14 @@ mod tests {
 
     #[test]
     fn two_significant_digits() {
-        for (v, text) in
-            [(0.0, "0"), (1.0, "1"), (12.0, "12"), (123.0, "1.2e+02"), (0.25, "0.25"), (3e-7, "3e-07")]
-        {
+        for (v, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (12.0, "12"),
+            (123.0, "1.2e+02"),
+            (0.25, "0.25"),
+            (3e-7, "3e-07"),
+        ] {
             assert_eq!(two_digits(v), text);
         }
     }

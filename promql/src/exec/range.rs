@@ -1,7 +1,7 @@
 //! Range functions as an operator: a range vector, series by series, to a column of values.
 
-use model::labels::METRIC_NAME;
 use model::Labels;
+use model::labels::METRIC_NAME;
 
 use super::column::Column;
 use super::grid::Grid;

@@ -1,7 +1,7 @@
 //! label_replace and label_join: labels of series changed, samples left alone.
 
-use model::labels::METRIC_NAME;
 use model::Labels;
+use model::labels::METRIC_NAME;
 use model::regex::FastRegex;
 
 use super::column::Column;

@@ -153,13 +153,12 @@ fn range_vector(
     match &node.kind {
         Kind::Matrix(select) => stored(evaluator, select, grid, work),
         Kind::Subquery(s) => {
-            let Input::Subquery(source, Some(child)) = evaluator.subquery(s, grid, work, 0)?
-            else {
+            let Input::Subquery(source, Some(child)) = evaluator.subquery(s, grid, work, 0)? else {
                 return Ok(Vec::new());
             };
             let source = finally_unnamed(source, evaluator.delayed());
-            let (series, tally) =
-                work.counting(super::tally::Tally::per_step(child.steps), |work| {
+            let (series, tally) = work
+                .counting(super::tally::Tally::per_step(child.steps), |work| {
                     matrix(&*source, child, work)
                 })?;
             work.tally.count_subquery(&tally, child, grid, 0, 0);

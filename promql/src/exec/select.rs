@@ -205,9 +205,7 @@ impl<'p> InstantSelector<'p> {
 
 fn time_of(give: Give, read: &Columns, at: usize) -> f64 {
     match give {
-        Give::StartTimestamp => {
-            read.start_timestamps.get(at).copied().unwrap_or(0) as f64 / 1000.0
-        }
+        Give::StartTimestamp => read.start_timestamps.get(at).copied().unwrap_or(0) as f64 / 1000.0,
         Give::TimestampMillis => read.timestamps[at] as f64,
         Give::Timestamp | Give::Value => read.timestamps[at] as f64 / 1000.0,
     }

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::source::{Row, Source, Table};
 use super::column::{Column, is_absent};
+use super::source::{Row, Source, Table};
 use super::work::Work;
 use crate::engine::EngineError;
 

@@ -126,10 +126,7 @@ impl Table {
                 continue;
             }
             work.shared.budget.hold(column.weight())?;
-            table.push(
-                Row { labels: source.labels(i), drop_name: source.drops_name(i) },
-                &column,
-            );
+            table.push(Row { labels: source.labels(i), drop_name: source.drops_name(i) }, &column);
         }
         work.give(column);
         table.distinct_unnamed = source.distinct_unnamed();

@@ -1,5 +1,7 @@
 //! Tally: the samples an evaluation looked at, as Prometheus's query statistics count them.
 
+#![allow(dead_code, reason = "used by native histograms, which come next")]
+
 use super::grid::Grid;
 
 /// Counts of one evaluation on one grid.

@@ -1,5 +1,7 @@
 //! Windows: the samples of one series that a range vector shows at each step.
 
+#![allow(dead_code, reason = "used by native histograms, which come next")]
+
 use model::value::{STALE_NAN_BITS, is_stale_nan};
 use model::{Columns, TimeRange};
 use std::sync::Arc;
@@ -133,8 +135,7 @@ pub(crate) struct Bounds {
 impl Windows {
     /// Start (exclusive) and end of the range at a step.
     pub(crate) fn range_at(&self, step: usize) -> (i64, i64) {
-        let end =
-            self.at.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset_ms);
+        let end = self.at.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset_ms);
         (end.saturating_sub(self.range_ms), end)
     }
 

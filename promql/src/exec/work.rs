@@ -1,6 +1,8 @@
 //! Work: what one thread of an evaluation carries: counts, annotations, buffers, and the question
 //! whether to go on.
 
+#![allow(dead_code, reason = "used by native histograms, which come next")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::cancel::CancelReason;

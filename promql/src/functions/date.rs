@@ -30,8 +30,7 @@ impl Civil {
         let shifted = days + DAYS_TO_EPOCH;
         let era = shifted.div_euclid(146_097);
         let of_era = shifted.rem_euclid(146_097) as i64;
-        let year_of_era =
-            (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let march_month = (5 * of_year + 2) / 153;
         let day = (of_year - (153 * march_month + 2) / 5 + 1) as u32;

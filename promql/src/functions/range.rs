@@ -138,7 +138,7 @@ pub(crate) struct Found {
 }
 
 impl RangeFunction {
-    /// Runs over a series of floats. 
+    /// Runs over a series of floats.
     pub(crate) fn floats(self, run: Run<'_>) -> Found {
         let mut found = Found::default();
         match self {

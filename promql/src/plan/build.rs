@@ -267,14 +267,8 @@ impl Builder {
         let read = self.reads.len();
         let hints = SelectHints::default();
         self.reads.push(Read { matchers: v.matchers.clone(), hints, selected: false });
-        let select = Select {
-            read,
-            offset_ms: 0,
-            at: None,
-            range_ms: 0,
-            anchored: false,
-            smoothed: false,
-        };
+        let select =
+            Select { read, offset_ms: 0, at: None, range_ms: 0, anchored: false, smoothed: false };
         let node = self.node(expr, Kind::Vector(select));
         Ok(Built { node, invariant: false, wrap: false })
     }
@@ -362,14 +356,7 @@ impl Builder {
             limit: 0,
         };
         let read = self.read(&v.matchers, hints);
-        Ok(Select {
-            read,
-            offset_ms,
-            at,
-            range_ms,
-            anchored: v.anchored,
-            smoothed: v.smoothed,
-        })
+        Ok(Select { read, offset_ms, at, range_ms, anchored: v.anchored, smoothed: v.smoothed })
     }
 
     fn read(&mut self, matchers: &[Matcher], hints: SelectHints) -> usize {

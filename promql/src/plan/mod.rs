@@ -81,7 +81,10 @@ pub(crate) enum Kind {
     /// A range vector selector.
     Matrix(Select),
     Subquery(Subquery),
-    Call { func: &'static Function, args: Vec<Node> },
+    Call {
+        func: &'static Function,
+        args: Vec<Node>,
+    },
     Aggregate(Aggregate),
     Binary(Binary),
     Negate(Box<Node>),
