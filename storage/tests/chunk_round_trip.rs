@@ -150,10 +150,12 @@ fn histograms(seed: u64, n: usize, float: bool, starts: bool) -> Columns {
     columns
 }
 
-/// What must survive a chunk whatever layout it came to: counts of buckets that have any.
-fn essence(h: &FloatHistogram) -> (u64, Option<(i32, u64, u64, Vec<(i64, u64)>, Vec<u64>)>) {
+/// What must survive a chunk whatever layout it came to: the bits of its numbers, and the counts of
+/// buckets that have any. Of a stale sample only the sum.
+fn essence(h: &FloatHistogram) -> (i32, Vec<u64>, Vec<(i64, u64)>) {
+    let sum = h.sum.to_bits();
     if model::value::is_stale_nan(h.sum) {
-        return (h.sum.to_bits(), None);
+        return (0, vec![sum], vec![]);
     }
     let side = |spans: &[Span], counts: &[f64], sign: i64| {
         let mut index = 0i64;
@@ -169,9 +171,9 @@ fn essence(h: &FloatHistogram) -> (u64, Option<(i32, u64, u64, Vec<(i64, u64)>, 
     };
     let mut buckets = side(&h.positive_spans, &h.positive_buckets, 1);
     buckets.extend(side(&h.negative_spans, &h.negative_buckets, -1));
-    let bounds = h.custom_values.iter().map(|v| v.to_bits()).collect();
-    let (count, zero) = (h.count.to_bits(), h.zero_count.to_bits());
-    (h.sum.to_bits(), Some((h.schema, count, zero, buckets, bounds)))
+    let mut numbers = vec![sum, h.count.to_bits(), h.zero_count.to_bits()];
+    numbers.extend(h.custom_values.iter().map(|v| v.to_bits()));
+    (h.schema, numbers, buckets)
 }
 
 /// Encodes, decodes and compares; `keeps_starts` when the encoding has room for them.
