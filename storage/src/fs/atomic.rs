@@ -34,6 +34,19 @@ pub fn replace(fs: &dyn Fs, from: &Path, to: &Path) -> io::Result<()> {
     fs.sync_dir(parent(to))
 }
 
+/// Makes a directory and its missing parents, all of them durable.
+pub fn create_dir_all(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+    let mut missing = Vec::new();
+    let mut at = dir;
+    while !at.as_os_str().is_empty() && !fs.exists(at)? {
+        missing.push(at);
+        at = parent(at);
+    }
+    fs.create_dir_all(dir)?;
+    // From the top down, so that nothing durable hangs below something that is not.
+    missing.iter().rev().try_for_each(|made| fs.sync_dir(parent(made)))
+}
+
 /// The directory that names `path`.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {

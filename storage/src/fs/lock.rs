@@ -31,7 +31,7 @@ impl DirLock {
     /// Locks `dir`, making it when absent. Fails at once when another process (of ours or
     /// Prometheus) holds it.
     pub fn acquire(fs: Arc<dyn Fs>, dir: &Path) -> Result<DirLock, LockError> {
-        fs.create_dir_all(dir).map_err(LockError)?;
+        super::atomic::create_dir_all(fs.as_ref(), dir).map_err(LockError)?;
         let path = dir.join(LOCK_FILE);
         let replaced = fs.exists(&path).map_err(LockError)?;
         let held = fs.lock(&path).map_err(|err| match err.kind() {

@@ -165,6 +165,9 @@ impl SegmentReader {
                 let reason = "unexpected record behind a page that ends early";
                 return Err(self.corrupt(start.min(hole), reason));
             }
+            if header.len == 0 {
+                self.suspect_empty();
+            }
             kind = fragment_type(header.flags);
             check_order(kind, index).map_err(|reason| self.corrupt(start, reason))?;
             let place = if index == 0 && !continues(kind) {
@@ -247,6 +250,15 @@ impl SegmentReader {
             return Err(self.corrupt(record_start, reason));
         }
         Ok(Next::Fragment(header, data))
+    }
+
+    /// An empty fragment has only zeros behind its type, and if these begin with a sector they
+    /// may stand for a lost write: then nothing may come behind.
+    fn suspect_empty(&mut self) {
+        let begin = self.at - HEADER_SIZE as u64;
+        if (self.at - 1) / SECTOR > begin / SECTOR {
+            self.hole.get_or_insert(begin);
+        }
     }
 
     /// The segment ends inside a fragment, `have` bytes behind its start. As in Prometheus, an end

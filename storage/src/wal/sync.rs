@@ -105,8 +105,14 @@ impl Shared {
         frame_pieces(&mut bytes, 0, &state.unsynced.pieces(), u64::MAX, &mut Framed::default());
         let path = segment_path(&self.dir, next);
         let file = create_segment(self.fs.as_ref(), &self.dir, next)?;
-        file.write_all_at(&bytes, 0).map_err(WalError::io("write", &path))?;
-        self.sync_file(file.as_ref()).map_err(WalError::io("sync", &path))?;
+        let written = file.write_all_at(&bytes, 0).map_err(WalError::io("write", &path));
+        let made = written
+            .and_then(|()| self.sync_file(file.as_ref()).map_err(WalError::io("sync", &path)));
+        if made.is_err() {
+            // Best effort: half of it would look like damage at the next start.
+            let _ = self.fs.remove_file(&path);
+        }
+        made?;
         // Damage in the old segment would have the new one thrown away at the next start.
         let path = segment_path(&self.dir, state.segment);
         state.file.truncate(state.synced).map_err(WalError::io("truncate", &path))?;

@@ -11,9 +11,10 @@ use super::state::{KEEP_CAPACITY, Piece, State, frame_pieces, next_index, pieces
 use super::sync::{self, SYNC_EARLY};
 use super::tail::Published;
 use super::{
-    LogPosition, Options, SyncPolicy, WalError, WalMetrics, checkpoint, segment_path, segments,
+    LogPosition, Options, SegmentRef, SyncPolicy, WalError, WalMetrics, checkpoint, segment_path,
+    segments,
 };
-use crate::fs::{File, Fs, OpenMode};
+use crate::fs::{File, Fs, OpenMode, atomic};
 
 /// A log open for writing. All methods may be called from several threads; records of one `log`
 /// stand together, and what one thread logs stands in that thread's order.
@@ -50,11 +51,17 @@ impl Wal {
         if options.segment_size == 0 || !options.segment_size.is_multiple_of(PAGE_SIZE) {
             return Err(WalError::InvalidSegmentSize);
         }
-        fs.create_dir_all(dir).map_err(WalError::io("mkdir", dir))?;
-        let parent = crate::fs::atomic::parent(dir);
+        atomic::create_dir_all(fs.as_ref(), dir).map_err(WalError::io("mkdir", dir))?;
+        // Also when it was there: an earlier start may have ended before it was durable.
+        let parent = atomic::parent(dir);
         fs.sync_dir(parent).map_err(WalError::io("sync", parent))?;
         let last_checkpoint = checkpoint::last(fs.as_ref(), dir)?.map(|last| last.index);
-        let index = next_index(&segments(fs.as_ref(), dir)?, last_checkpoint);
+        let existing = segments(fs.as_ref(), dir)?;
+        if options.sync != SyncPolicy::Off {
+            // A killed process leaves a tail that is written but not durable.
+            existing.iter().try_for_each(|found| sync_existing(fs.as_ref(), dir, found))?;
+        }
+        let index = next_index(&existing, last_checkpoint);
         let file = create_segment(fs.as_ref(), dir, index)?;
         let shared = Arc::new(Shared {
             fs,
@@ -363,6 +370,18 @@ impl Shared {
             state = self.wait(state);
         }
     }
+}
+
+/// Makes a segment of an earlier process durable. Where syncing fails, another try would prove
+/// nothing: the segment is written anew.
+fn sync_existing(fs: &dyn Fs, dir: &Path, segment: &SegmentRef) -> Result<(), WalError> {
+    let path = dir.join(&segment.name);
+    let file = fs.open(&path, OpenMode::Read).map_err(WalError::io("open", &path))?;
+    if file.sync().is_ok() {
+        return Ok(());
+    }
+    let bytes = fs.read(&path).map_err(WalError::io("read", &path))?;
+    atomic::write(fs, &path, &bytes).map_err(WalError::io("write", &path))
 }
 
 /// Makes an empty segment whose name is durable. One left by a failed attempt is used again.

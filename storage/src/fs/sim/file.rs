@@ -150,7 +150,7 @@ impl SimFile {
         call: Call,
         act: impl FnOnce(&mut State, Verdict) -> io::Result<T>,
     ) -> io::Result<T> {
-        if call != Call::Read && !self.writable {
+        if call == Call::Other && !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let mut state = self.fs.state();
