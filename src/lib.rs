@@ -9,5 +9,6 @@ pub mod random;
 pub mod relabel;
 pub mod remote;
 pub mod scrape;
+pub mod server;
 pub mod telemetry;
 pub mod web;

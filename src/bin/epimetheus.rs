@@ -1,2 +1,11 @@
-//! The server.
-fn main() {}
+//! The server. Under the name `prometheus` it behaves the same.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    epimetheus::server::main(&args)
+}

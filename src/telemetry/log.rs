@@ -33,7 +33,7 @@ pub enum Format {
 }
 
 /// The subscriber.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Log {
     level: Level,
     format: Format,
@@ -50,14 +50,53 @@ impl Log {
         // Fails only when a log is installed already, which then stays.
         let _ = tracing::subscriber::set_global_default(self);
     }
+
+    /// Writes a line of a part that knows nothing of this log: where it comes from, its component,
+    /// and fields that only exist at run time.
+    pub fn line(
+        self,
+        level: Level,
+        source: &str,
+        component: &str,
+        message: &str,
+        fields: &[(&str, String)],
+    ) {
+        if level < self.level {
+            return;
+        }
+        let mut rest = vec![("component", Value::Text(component.to_owned()))];
+        rest.extend(fields.iter().map(|(name, text)| (*name, Value::Text(text.clone()))));
+        self.write(level, source, &Fields { message: message.to_owned(), rest });
+    }
+
+    fn write(self, level: Level, source: &str, fields: &Fields<'_>) {
+        let now = gotime::unix_nanos(SystemTime::now());
+        let line = match self.format {
+            Format::Logfmt => logfmt(now, level.name(), source, fields),
+            Format::Json => json(now, level.name(), source, fields),
+        };
+        // A log that cannot be written has nowhere to say so.
+        let _ = std::io::stderr().lock().write_all(&line);
+    }
 }
 
-fn severity(level: &tracing::Level) -> (Level, &'static str) {
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warn => "WARN",
+            Level::Error => "ERROR",
+        }
+    }
+}
+
+fn severity(level: &tracing::Level) -> Level {
     match *level {
-        tracing::Level::ERROR => (Level::Error, "ERROR"),
-        tracing::Level::WARN => (Level::Warn, "WARN"),
-        tracing::Level::INFO => (Level::Info, "INFO"),
-        _ => (Level::Debug, "DEBUG"),
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        _ => Level::Debug,
     }
 }
 
@@ -65,8 +104,8 @@ impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Libraries below use the same macros; only our own events are the server's log.
         metadata.is_event()
-            && metadata.target().starts_with("epimetheus")
-            && severity(metadata.level()).0 >= self.level
+            && metadata.module_path().is_some_and(|m| m.starts_with("epimetheus"))
+            && severity(metadata.level()) >= self.level
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -87,14 +126,7 @@ impl Subscriber for Log {
             file.rsplit('/').next().unwrap_or_default(),
             metadata.line().unwrap_or_default()
         );
-        let now = gotime::unix_nanos(SystemTime::now());
-        let level = severity(metadata.level()).1;
-        let line = match self.format {
-            Format::Logfmt => logfmt(now, level, &source, &fields),
-            Format::Json => json(now, level, &source, &fields),
-        };
-        // A log that cannot be written has nowhere to say so.
-        let _ = std::io::stderr().lock().write_all(&line);
+        self.write(severity(metadata.level()), &source, &fields);
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -109,12 +141,12 @@ enum Value {
 }
 
 #[derive(Default)]
-struct Fields {
+struct Fields<'a> {
     message: String,
-    rest: Vec<(&'static str, Value)>,
+    rest: Vec<(&'a str, Value)>,
 }
 
-impl Fields {
+impl Fields<'_> {
     fn push(&mut self, field: &Field, value: Value) {
         match (field.name(), value) {
             ("message", Value::Text(text) | Value::Raw(text)) => self.message = text,
@@ -123,7 +155,7 @@ impl Fields {
     }
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.push(field, Value::Text(value.to_owned()));
     }
@@ -151,7 +183,7 @@ impl Visit for Fields {
     }
 }
 
-fn logfmt(now: i128, level: &str, source: &str, fields: &Fields) -> Vec<u8> {
+fn logfmt(now: i128, level: &str, source: &str, fields: &Fields<'_>) -> Vec<u8> {
     let mut line = format!(
         "time={} level={level} source={source} msg={}",
         gotime::rfc3339_millis(now),
@@ -179,7 +211,7 @@ fn quoted_if_needed(text: &str) -> String {
     if plain { text.to_owned() } else { go_quote(text) }
 }
 
-fn json(now: i128, level: &str, source: &str, fields: &Fields) -> Vec<u8> {
+fn json(now: i128, level: &str, source: &str, fields: &Fields<'_>) -> Vec<u8> {
     let mut line = Vec::with_capacity(256);
     line.extend_from_slice(b"{\"time\":\"");
     line.extend_from_slice(gotime::rfc3339_nano(now).as_bytes());
@@ -206,7 +238,7 @@ fn json(now: i128, level: &str, source: &str, fields: &Fields) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn fields() -> Fields {
+    fn fields() -> Fields<'static> {
         Fields {
             message: "Start listening".to_owned(),
             rest: vec![

@@ -4,3 +4,4 @@ pub mod exposition;
 pub mod log;
 pub mod metrics;
 pub mod process;
+pub mod storage;

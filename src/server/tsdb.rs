@@ -1,0 +1,261 @@
+//! The storage as the server drives it: options from flags and configuration, the world it lives
+//! in, and the threads that keep house and sync the log.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use storage::db::{
+    Db, Env, FloatEncoding, Level, RuntimeOptions, WalCompression as DbCompression,
+    WalFsync as DbFsync,
+};
+use storage::fs::RealFs;
+
+use crate::cli::options::{TsdbOptions, WalCompression, WalFsync};
+use crate::config::Config;
+use crate::gotime;
+use crate::telemetry::log::{self, Log};
+
+/// Retention when nobody says anything.
+const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3_600_000;
+/// Longest a block may become.
+const LONGEST_BLOCK_MS: i64 = 31 * 24 * 3_600_000;
+/// How often the head is asked whether a block can be cut.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Retention of flags and configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retention {
+    pub time_ms: i64,
+    pub bytes: i64,
+    pub percentage: f64,
+}
+
+impl Retention {
+    /// The configuration decides; without a retention section the flags do; without those 15 days.
+    pub fn of(flags: &TsdbOptions, config: &Config) -> Retention {
+        let section = config.storage.tsdb.as_ref().and_then(|t| t.retention.as_ref());
+        let set = section
+            .map(|r| Retention { time_ms: r.time.0, bytes: r.size.0, percentage: r.percentage })
+            .filter(|r| r.time_ms != 0 || r.bytes != 0 || r.percentage != 0.0);
+        set.unwrap_or_else(|| {
+            let bytes = flags.retention_bytes.map_or(0, |b| i64::try_from(b).unwrap_or(i64::MAX));
+            let time_ms = match flags.retention_time_ms {
+                None if bytes == 0 => DEFAULT_RETENTION_MS,
+                time => time.unwrap_or(0),
+            };
+            Retention { time_ms, bytes, percentage: 0.0 }
+        })
+    }
+
+    /// As the API shows it.
+    pub fn text(&self) -> String {
+        let mut parts = Vec::new();
+        if self.time_ms != 0 {
+            parts.push(model::duration::format(self.time_ms));
+        }
+        if self.bytes != 0 {
+            parts.push(crate::gotext::format_bytes(self.bytes));
+        }
+        if self.percentage != 0.0 {
+            parts.push(format!("{}%", model::number::format_g(self.percentage)));
+        }
+        parts.join(" or ")
+    }
+}
+
+/// What a reload may change.
+pub fn runtime_options(retention: &Retention, config: &Config, exemplars: bool) -> RuntimeOptions {
+    let tsdb = config.storage.tsdb.as_ref();
+    let max_exemplars = config.storage.exemplars.as_ref().map_or(100_000, |e| e.max_exemplars);
+    RuntimeOptions {
+        retention_time_ms: retention.time_ms,
+        retention_bytes: u64::try_from(retention.bytes).unwrap_or(0),
+        retention_percentage: retention.percentage,
+        out_of_order_window_ms: tsdb.map_or(0, |t| t.out_of_order_time_window.0),
+        max_exemplars: if exemplars { usize::try_from(max_exemplars).unwrap_or(0) } else { 0 },
+        float_encoding: match tsdb.map(|t| t.chunk_encoding.floats.as_str()) {
+            Some("xor2") => FloatEncoding::Xor2,
+            _ => FloatEncoding::Xor,
+        },
+    }
+}
+
+/// What stays until the next start. The error is Prometheus's text.
+pub fn db_options(
+    flags: &TsdbOptions,
+    retention: &Retention,
+    runtime: RuntimeOptions,
+    metadata_records: bool,
+) -> Result<storage::db::Options, String> {
+    let default = storage::db::Options::default();
+    let segment = flags.wal_segment_bytes.unwrap_or(default.wal_segment_bytes);
+    if !(10 << 20..=256 << 20).contains(&segment) {
+        return Err(
+            "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB".into()
+        );
+    }
+    let chunks = flags.max_chunk_segment_bytes.unwrap_or(default.max_block_chunk_segment_bytes);
+    if chunks < 1 << 20 {
+        let flag = "storage.tsdb.max-block-chunk-segment-size";
+        return Err(format!("flag '{flag}' must be set over 1MB"));
+    }
+    Ok(storage::db::Options {
+        min_block_range_ms: flags.min_block_ms,
+        max_block_range_ms: max_block_ms(flags, retention),
+        no_lockfile: !flags.lock,
+        wal_segment_bytes: segment,
+        wal_compression: match flags.wal_compression {
+            WalCompression::None => DbCompression::None,
+            WalCompression::Snappy => DbCompression::Snappy,
+            WalCompression::Zstd => DbCompression::Zstd,
+        },
+        wal_fsync: match flags.wal_fsync {
+            WalFsync::Off => DbFsync::Off,
+            WalFsync::Always => DbFsync::EachCommit,
+            WalFsync::Every(d) => {
+                DbFsync::Interval(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+            }
+        },
+        samples_per_chunk: u16::try_from(flags.samples_per_chunk).unwrap_or(u16::MAX).max(1),
+        max_block_chunk_segment_bytes: chunks,
+        allow_overlapping_compaction: flags.overlapping_compaction,
+        metadata_wal_records: metadata_records,
+        runtime,
+        ..default
+    })
+}
+
+/// The flag, or a tenth of the retention time, and no more than 31 days.
+pub fn max_block_ms(flags: &TsdbOptions, retention: &Retention) -> i64 {
+    flags.max_block_ms.unwrap_or(match retention.time_ms {
+        0 => LONGEST_BLOCK_MS,
+        time => LONGEST_BLOCK_MS.min(time / 10),
+    })
+}
+
+/// The real world.
+pub fn env(log: Log) -> Env {
+    Env {
+        fs: Arc::new(RealFs),
+        clock: Arc::new(gotime::now_ms),
+        random: Arc::new(crate::random::bits),
+        spawn: Arc::new(|name, job| {
+            // Without a thread the job runs here: slower, and just as right.
+            let job = Arc::new(std::sync::Mutex::new(Some(job)));
+            let for_thread = Arc::clone(&job);
+            let take = |job: &std::sync::Mutex<Option<storage::db::Job>>| {
+                job.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+            };
+            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+                if let Some(job) = take(&for_thread) {
+                    job();
+                }
+            });
+            if spawned.is_err()
+                && let Some(job) = take(&job)
+            {
+                job();
+            }
+        }),
+        log: Arc::new(move |level, message, fields| {
+            let level = match level {
+                Level::Debug => log::Level::Debug,
+                Level::Info => log::Level::Info,
+                Level::Warn => log::Level::Warn,
+                Level::Error => log::Level::Error,
+            };
+            log.line(level, "storage", "tsdb", message, fields);
+        }),
+    }
+}
+
+/// The threads that keep an open database in order. Stopped before it is closed.
+pub struct Housekeeping {
+    stops: Vec<mpsc::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Housekeeping {
+    /// Starts maintenance, and syncing where it is periodic.
+    pub fn start(db: &Arc<Db>, flags: &TsdbOptions) -> Result<Housekeeping, std::io::Error> {
+        let mut house = Housekeeping { stops: Vec::new(), threads: Vec::new() };
+        let (interval, for_maintenance) = (flags.block_reload_interval, Arc::clone(db));
+        let mut last = Instant::now();
+        house.every("maintenance", ASK, move || {
+            if last.elapsed() < interval && !for_maintenance.wants_maintenance() {
+                return;
+            }
+            if let Err(e) = for_maintenance.maintain() {
+                tracing::error!(component = "tsdb", err = %e, "compaction failed");
+            }
+            last = Instant::now();
+        })?;
+        if let WalFsync::Every(interval) = flags.wal_fsync {
+            let db = Arc::clone(db);
+            house.every("wal-sync", interval, move || {
+                if let Err(e) = db.sync_wal() {
+                    tracing::error!(component = "tsdb", err = %e, "syncing the WAL failed");
+                }
+            })?;
+        }
+        Ok(house)
+    }
+
+    fn every(
+        &mut self,
+        name: &str,
+        interval: Duration,
+        mut work: impl FnMut() + Send + 'static,
+    ) -> Result<(), std::io::Error> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Behind queries and ingestion; a system that refuses runs it like everything else.
+            let _ = rustix::process::nice(5);
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
+                work();
+            }
+        })?;
+        self.stops.push(stop);
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Stops the threads; waits for what they are doing.
+    pub fn stop(self) {
+        drop(self.stops);
+        for thread in self.threads {
+            // A thread that panicked has stopped as well.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Options, Parsed, parse};
+
+    fn check(flags: &str, config: &str, expected: &str) {
+        let args: Vec<String> = flags.split_whitespace().map(str::to_owned).collect();
+        let Ok(Parsed::Run(values)) = parse(&args) else { panic!("refused") };
+        let options = Options::new(&values, "vm").unwrap();
+        let config = Config::from_text(config).unwrap();
+        assert_eq!(Retention::of(&options.tsdb, &config).text(), expected);
+    }
+
+    #[test]
+    fn retention() {
+        check("", "", "15d");
+        check("--storage.tsdb.retention.time=1y", "", "1y");
+        check("--storage.tsdb.retention.size=1GB", "", "1GiB");
+        check(
+            "--storage.tsdb.retention.time=1y --storage.tsdb.retention.size=1GB",
+            "",
+            "1y or 1GiB",
+        );
+        let config = "storage:\n  tsdb:\n    retention:\n      size: 512MB\n";
+        check("--storage.tsdb.retention.time=1y", config, "512MiB");
+    }
+}
