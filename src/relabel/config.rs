@@ -101,7 +101,7 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles a pattern given by the user.
     pub fn new(source: &str) -> Result<Pattern, String> {
-        let regex = FastRegex::new(source).map_err(|e| e.to_string())?;
+        let regex = FastRegex::new_wrapped(source).map_err(|e| e.to_string())?;
         Ok(Pattern { source: source.to_owned(), regex: Some(regex), given: true })
     }
 

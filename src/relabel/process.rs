@@ -94,7 +94,7 @@ fn replace(rule: &RelabelConfig, labels: &mut LabelsBuilder) {
 fn groups<'t>(rule: &RelabelConfig, text: &'t str) -> Option<Groups<'t>> {
     match rule.regex.regex() {
         None => Some(Groups::Whole(text)),
-        Some(regex) => regex.automaton().captures(text).map(Groups::Found),
+        Some(regex) => regex.captures(text).map(Groups::Found),
     }
 }
 
