@@ -334,9 +334,7 @@ fn repeats_at_most(hir: &Hir, mut n: u32) -> bool {
             if times > n {
                 return false;
             }
-            if times > 0 {
-                n /= times;
-            }
+            n = n.checked_div(times).unwrap_or(n);
             repeats_at_most(&r.sub, n)
         }
         HirKind::Capture(c) => repeats_at_most(&c.sub, n),
