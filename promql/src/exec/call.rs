@@ -2,7 +2,7 @@
 
 use model::Labels;
 use model::number::go_quote;
-use model::regex::FastRegex;
+use model::regex::{FastRegex, Template};
 
 use super::absent;
 use super::buckets::{self, Ask, Question};
@@ -190,7 +190,7 @@ impl<'p> Evaluator<'p> {
                 if dst.is_empty() {
                     return failed("invalid destination label name in label_replace(): ");
                 }
-                let (dst, replacement) = ((*dst).to_owned(), (*replacement).to_owned());
+                let (dst, replacement) = ((*dst).to_owned(), Template::parse(replacement));
                 relabel::Change::Replace { dst, replacement, src: (*src).to_owned(), regex }
             }
             (_, [dst, separator, sources @ ..]) => {

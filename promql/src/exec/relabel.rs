@@ -2,7 +2,7 @@
 
 use model::Labels;
 use model::labels::METRIC_NAME;
-use model::regex::FastRegex;
+use model::regex::{FastRegex, Template};
 
 use super::column::Column;
 use super::source::{Boxed, Clash, Source, merged, with_label};
@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 /// What is done to each label set.
 pub(crate) enum Change {
     /// `dst` becomes `replacement` with the groups of `regex`, where it matches `src`.
-    Replace { dst: String, replacement: String, src: String, regex: FastRegex },
+    Replace { dst: String, replacement: Template, src: String, regex: FastRegex },
     /// `dst` becomes the values of `sources` with `separator` in between.
     Join { dst: String, separator: String, sources: Vec<String> },
 }
@@ -22,10 +22,9 @@ impl Change {
     fn apply(&self, labels: &Labels) -> Option<Labels> {
         match self {
             Change::Replace { dst, replacement, src, regex } => {
-                let captures = regex.automaton().captures(labels.get(src).unwrap_or(""))?;
                 let mut value = String::new();
-                captures.expand(replacement, &mut value);
-                Some(with_label(labels, dst, &value))
+                let matched = regex.expand(replacement, labels.get(src).unwrap_or(""), &mut value);
+                matched.then(|| with_label(labels, dst, &value))
             }
             Change::Join { dst, separator, sources } => {
                 let values: Vec<&str> =
