@@ -2,6 +2,8 @@
 
 mod plan;
 mod retention;
+mod write;
 
 pub use plan::{block_ranges, in_order_max_time, plan};
 pub use retention::{Expired, Limits, Retained, expired, size_limit};
+pub use write::{CompactError, WriteOptions, write_block};

@@ -17,7 +17,7 @@ mod writer;
 
 pub use reader::IndexReader;
 pub use series::{ChunkMeta, ChunkMetas, LabelRefs};
-pub use symbols::{SymbolSet, SymbolTable};
+pub use symbols::{SymbolError, SymbolSet, SymbolTable};
 pub use toc::Toc;
 pub use writer::{IndexWriteError, IndexWriter};
 

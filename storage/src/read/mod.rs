@@ -8,4 +8,6 @@ mod selection;
 
 pub use chunk_merge::merge_chunks;
 pub use querier::MergeQuerier;
+pub(crate) use querier::{in_label_order, merge_series};
 pub use sample_merge::merge_samples;
+pub(crate) use selection::Part;

@@ -135,7 +135,7 @@ impl MergeQuerier {
         let mut selection = MergedSelection::new(sources.clone(), self.xor2);
         merge_series(&sources, lists, cancel, |_, parts| {
             selection.push(parts);
-            Ok(selection.series() < limit)
+            Ok::<bool, QueryError>(selection.series() < limit)
         })?;
         Ok(Arc::new(selection))
     }
@@ -171,12 +171,12 @@ struct Cursor {
 
 /// Visits the distinct label sets of several sources in order, each with the parts that have it in
 /// the order Prometheus merges them; `visit` says whether to go on. `lists` are in label order.
-pub(crate) fn merge_series(
+pub(crate) fn merge_series<E: From<QueryError>>(
     sources: &[Arc<dyn BlockReader>],
     lists: Vec<Vec<SeriesId>>,
     cancel: &CancelToken,
-    mut visit: impl FnMut(&Labels, &[Part]) -> Result<bool, QueryError>,
-) -> Result<(), QueryError> {
+    mut visit: impl FnMut(&Labels, &[Part]) -> Result<bool, E>,
+) -> Result<(), E> {
     let less = |a: &Cursor, b: &Cursor| a.labels < b.labels;
     let mut heap = MinHeap::new();
     for (source, ids) in lists.into_iter().enumerate() {
