@@ -6,4 +6,4 @@ mod write;
 
 pub use plan::{block_ranges, in_order_max_time, plan};
 pub use retention::{Expired, Limits, Retained, expired, size_limit};
-pub use write::{CompactError, WriteOptions, write_block};
+pub use write::{ChunkObserver, CompactError, WriteOptions, write_block};

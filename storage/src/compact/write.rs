@@ -22,6 +22,9 @@ use crate::read::{Part, in_label_order, merge_chunks, merge_series};
 use crate::source::{BlockReader, SeriesId};
 use crate::tombstones::{self, Tombstones};
 
+/// Takes a chunk and its number of samples.
+pub type ChunkObserver = dyn Fn(&EncodedChunk, usize);
+
 /// How to write.
 #[derive(Clone, Copy, Default)]
 pub struct WriteOptions<'a> {
@@ -30,7 +33,7 @@ pub struct WriteOptions<'a> {
     /// Floats that have to be encoded anew become XOR2.
     pub xor2: bool,
     /// Told of every chunk written, with its number of samples.
-    pub on_chunk: Option<&'a dyn Fn(&EncodedChunk, usize)>,
+    pub on_chunk: Option<&'a ChunkObserver>,
 }
 
 /// Why a block could not be written.

@@ -155,7 +155,7 @@ fn a_narrow_span_trims_chunks() {
         let fs: Arc<dyn Fs> = Arc::new(SimFs::new(1));
         let middle = (block.meta().min_time + block.meta().max_time) / 2;
         let meta = BlockMeta::new(Ulid::from_parts(1, 1), middle, middle + 600_000, None);
-        let written = rewrite(&fs, &[block.clone()], meta).unwrap().unwrap();
+        let written = rewrite(&fs, std::slice::from_ref(&block), meta).unwrap().unwrap();
         let merged =
             Arc::new(Block::open(&*fs, &Path::new("/out").join(written.ulid.to_string())).unwrap());
         let mut want = 0;
