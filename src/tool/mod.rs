@@ -85,9 +85,14 @@ fn dispatch(
         write!(out, "{}", help::version(program))?;
         return Ok(0);
     }
-    let found = COMMANDS.iter().find(|c| c.name.split(' ').zip(&words).all(|(a, b)| a == *b) && words.len() >= 2);
+    let found = COMMANDS
+        .iter()
+        .find(|c| c.name.split(' ').zip(&words).all(|(a, b)| a == *b) && words.len() >= 2);
     let Some(command) = found else {
-        if words.is_empty() || flags.iter().any(|f| matches!(*f, "help" | "h")) || words[0] == "help" {
+        if words.is_empty()
+            || flags.iter().any(|f| matches!(*f, "help" | "h"))
+            || words[0] == "help"
+        {
             write!(out, "{}", usage(program))?;
             return Ok(0);
         }
@@ -106,7 +111,10 @@ fn dispatch(
         return Ok(1);
     }
     if command.experimental && !experimental {
-        writeln!(err, "This command is experimental and requires the --experimental flag to be set.")?;
+        writeln!(
+            err,
+            "This command is experimental and requires the --experimental flag to be set."
+        )?;
         return Ok(1);
     }
     let args = words[command.name.split(' ').count()..].to_vec();
@@ -115,7 +123,10 @@ fn dispatch(
         let name = command.usage.trim_end_matches("...").trim_matches(['<', '>']);
         match args.get(1) {
             Some(extra) => writeln!(err, "{program}: error: unexpected {extra}, try --help")?,
-            None => writeln!(err, "{program}: error: required argument '{name}' not provided, try --help")?,
+            None => writeln!(
+                err,
+                "{program}: error: required argument '{name}' not provided, try --help"
+            )?,
         }
         return Ok(1);
     }
@@ -131,7 +142,10 @@ fn usage(program: &str) -> String {
     );
     for command in COMMANDS {
         let flags: String = command.flags.iter().map(|f| format!("[--{f}] ")).collect();
-        text.push_str(&format!("{} {flags}{}\n    {}\n\n", command.name, command.usage, command.help));
+        text.push_str(&format!(
+            "{} {flags}{}\n    {}\n\n",
+            command.name, command.usage, command.help
+        ));
     }
     text
 }
@@ -191,7 +205,9 @@ mod tests {
         check(
             &["check", "config", &good],
             0,
-            &format!("Checking {good}\n SUCCESS: {good} is valid prometheus config file syntax\n\n"),
+            &format!(
+                "Checking {good}\n SUCCESS: {good} is valid prometheus config file syntax\n\n"
+            ),
             "",
         );
         let bad = path("bad.yml", "global: {x: 1}\n");
@@ -215,7 +231,9 @@ mod tests {
         check(
             &["check", "config", "--syntax-only", &rules],
             0,
-            &format!("Checking {rules}\n SUCCESS: {rules} is valid prometheus config file syntax\n\n"),
+            &format!(
+                "Checking {rules}\n SUCCESS: {rules} is valid prometheus config file syntax\n\n"
+            ),
             &format!(
                 "  WARNING: not yet in this server: rule_files is not supported by this version of \
                  epimetheus: {rules} line 1\n"
