@@ -12,5 +12,4 @@ pub mod remote;
 pub mod scrape;
 pub mod server;
 pub mod telemetry;
-pub mod tool;
 pub mod web;

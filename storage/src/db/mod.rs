@@ -1,11 +1,20 @@
 //! Db: a data directory, open. Blocks, head, log, and what moves samples from one to the other.
 
+mod admin;
+mod closed;
 mod env;
+mod maintain;
 mod metrics;
+mod open;
 mod options;
+mod reload;
+#[cfg(test)]
+mod tests;
+mod view;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use model::{
     AppendOptions, Appendable, Appender, Exemplar, Labels, Matcher, Querier, QueryError, Queryable,
@@ -18,8 +27,15 @@ pub use options::{
     DEFAULT_BLOCK_RANGE_MS, FloatEncoding, Options, RuntimeOptions, WalCompression, WalFsync,
 };
 
+use self::maintain::Maintenance;
+use self::view::CurrentView;
+use crate::block::BlockMeta;
+use crate::fs::DirLock;
+use crate::head::Head;
 pub use crate::head::metrics::HeadMetrics;
-pub use crate::head::stats::{HeadStats, NameCount};
+pub use crate::head::stats::{HeadGauges, HeadStats, NameCount};
+use crate::read::MergeQuerier;
+use crate::wal::Wal;
 
 /// Why an operation on the directory failed.
 #[derive(Debug, thiserror::Error)]
@@ -43,56 +59,103 @@ pub enum DbError {
 
 /// An open data directory.
 pub struct Db {
+    dir: PathBuf,
     options: Options,
+    runtime: RwLock<RuntimeOptions>,
     env: Env,
     metrics: DbMetrics,
+    head: Arc<Head>,
+    view: CurrentView,
+    maintenance: Mutex<Maintenance>,
+    lock: Mutex<Option<DirLock>>,
+    closed: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Db {
-    /// Opens `dir`, making it when absent: takes the lock, removes what an interrupted run left
-    /// half done, opens the blocks and replays the log. `progress` moves meanwhile.
-    pub fn open(
-        dir: &Path,
-        options: Options,
-        env: Env,
-        progress: &ReplayProgress,
-    ) -> Result<Arc<Db>, DbError> {
-        let _ = (dir, options, env, progress);
-        Err(DbError::Closed)
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    /// Whether the head spans enough for a block to be cut: time to call [`Db::maintain`].
-    pub fn wants_maintenance(&self) -> bool {
-        false
+    /// What it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
-    /// One round of housekeeping: cut blocks off the head, forget what they hold, shorten the log,
-    /// merge blocks, apply retention. Blocks while it works; call it about once a minute and when
-    /// [`Db::wants_maintenance`] says so, never on two threads at once (a second caller waits).
-    pub fn maintain(&self) -> Result<(), DbError> {
-        Ok(())
+    fn runtime(&self) -> RuntimeOptions {
+        *self.runtime.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes everything logged so far durable (see [`WalFsync::Interval`]).
+    fn log(&self, level: Level, message: &str, fields: &[(&str, String)]) {
+        (self.env.log)(level, message, fields);
+    }
+
+    fn io(&self, path: &Path, error: &std::io::Error) -> DbError {
+        DbError::Io(format!("{}: {error}", path.display()))
+    }
+
+    fn check_open(&self) -> Result<(), DbError> {
+        if self.closed.load(Ordering::Acquire) { Err(DbError::Closed) } else { Ok(()) }
+    }
+
+    /// Makes everything logged so far durable.
     pub fn sync_wal(&self) -> Result<(), DbError> {
-        Ok(())
+        self.check_open()?;
+        let sync = |log: Arc<Wal>| log.sync().map_err(|e| DbError::Io(e.to_string()));
+        self.head.wal().map_or(Ok(()), sync)
     }
 
     /// Takes over what a configuration reload changed.
     pub fn apply(&self, runtime: RuntimeOptions) -> Result<(), DbError> {
-        let _ = runtime;
+        self.check_open()?;
+        let mut runtime = runtime;
+        runtime.out_of_order_window_ms = runtime.out_of_order_window_ms.max(0);
+        if runtime.out_of_order_window_ms > 0 && self.head.wbl().is_none() {
+            self.head.set_wbl(Arc::new(self.open_log("wbl")?));
+        }
+        *self.runtime.write().unwrap_or_else(PoisonError::into_inner) = runtime;
+        self.head.apply_runtime(runtime);
         Ok(())
+    }
+
+    /// The write-ahead log, for readers that follow it (remote write).
+    pub fn wal(&self) -> Option<Arc<Wal>> {
+        self.head.wal()
     }
 
     /// First time of any sample stored; `None` when there is none.
     pub fn start_time(&self) -> Option<i64> {
-        None
+        let first_block = self.view.get().blocks.first().map(|b| b.meta().min_time);
+        first_block.or_else(|| self.head.time_range().map(|r| r.min))
+    }
+
+    /// First and last time of in-order samples in the head; `None` when it is empty.
+    pub fn head_range(&self) -> Option<TimeRange> {
+        self.head.time_range()
+    }
+
+    /// The blocks, in order of time.
+    pub fn block_metas(&self) -> Vec<BlockMeta> {
+        self.view.get().blocks.iter().map(|b| b.meta().clone()).collect()
+    }
+
+    /// Bytes of the blocks' files.
+    pub fn blocks_bytes(&self) -> u64 {
+        self.view.get().blocks.iter().map(|b| b.size_bytes()).sum()
     }
 
     /// What `/api/v1/status/tsdb` shows of the head; `limit` entries a list.
     pub fn head_stats(&self, limit: usize) -> HeadStats {
-        let _ = limit;
-        HeadStats::default()
+        self.head.stats(limit)
+    }
+
+    /// What the head has right now, beside its counters.
+    pub fn head_gauges(&self) -> HeadGauges {
+        self.head.gauges()
     }
 
     /// Exemplars inside `range` of series that satisfy one of the matcher sets, in label order.
@@ -101,54 +164,33 @@ impl Db {
         range: TimeRange,
         matcher_sets: &[Vec<Matcher>],
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, QueryError> {
-        let _ = (range, matcher_sets);
-        Ok(Vec::new())
+        Ok(self.head.exemplars(range, matcher_sets))
     }
 
-    /// Deletes the samples of `range` of series that satisfy one of the matcher sets.
-    pub fn delete_series(
-        &self,
-        range: TimeRange,
-        matcher_sets: &[Vec<Matcher>],
-    ) -> Result<(), DbError> {
-        let _ = (range, matcher_sets);
-        Ok(())
-    }
-
-    /// Rewrites blocks so that deleted samples are gone from disk.
-    pub fn clean_tombstones(&self) -> Result<(), DbError> {
-        Ok(())
-    }
-
-    /// Hard-links all blocks into `dir`, and writes the head as a block there if `with_head`.
-    pub fn snapshot(&self, dir: &Path, with_head: bool) -> Result<(), DbError> {
-        let _ = (dir, with_head);
-        Ok(())
-    }
-
-    /// Counters of the database; those of the head are in [`Db::head_metrics`].
+    /// Counters of the database.
     pub fn metrics(&self) -> &DbMetrics {
         &self.metrics
     }
 
-    /// Flushes and closes; whoever still reads keeps what it has.
-    pub fn close(&self) -> Result<(), DbError> {
-        Ok(())
+    /// Counters of the head.
+    pub fn head_metrics(&self) -> &HeadMetrics {
+        &self.head.metrics
     }
 }
 
 impl Queryable for Db {
     fn querier(&self, range: TimeRange) -> Result<Arc<dyn Querier>, QueryError> {
-        let _ = range;
-        Err(QueryError::Io(DbError::Closed.to_string()))
+        let sources = self.view.sources(&self.head, range);
+        let xor2 = self.runtime().float_encoding == FloatEncoding::Xor2;
+        Ok(Arc::new(MergeQuerier::new(sources, range, xor2)))
     }
 }
 
 impl Appendable for Db {
     fn appender(&self, options: AppendOptions) -> Box<dyn Appender> {
-        let _ = (options, &self.options, &self.env);
-        Box::new(closed::ClosedAppender)
+        if self.closed.load(Ordering::Acquire) {
+            return Box::new(closed::ClosedAppender);
+        }
+        self.head.appender(options)
     }
 }
-
-mod closed;

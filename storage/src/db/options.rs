@@ -61,6 +61,9 @@ pub struct Options {
     pub metadata_wal_records: bool,
     /// Keep start timestamps of samples (feature `st-storage`).
     pub start_timestamps: bool,
+    /// Histogram chunks of the encodings that hold start timestamps (feature
+    /// `histograms-st-encoding`).
+    pub histogram_st: bool,
     /// Most series in the head; 0 = no limit. An addition.
     pub max_head_series: u64,
     /// What can change while running.
@@ -111,6 +114,7 @@ impl Default for Options {
             exemplar_storage: false,
             metadata_wal_records: false,
             start_timestamps: false,
+            histogram_st: false,
             max_head_series: 0,
             runtime: RuntimeOptions::default(),
         }

@@ -197,6 +197,16 @@ impl HeadIndex {
         self.labels.get(slot).iter().find(has).map_or("", |&id| self.symbols.pair(id).1)
     }
 
+    /// Whether a pair has one of `slots`.
+    pub fn list_meets(&self, id: PairId, slots: &RoaringBitmap) -> bool {
+        match self.lists.get(id as usize) {
+            None | Some(SlotList::None) => false,
+            Some(SlotList::One(slot)) => slots.contains(*slot),
+            Some(SlotList::Few(list)) => list.iter().any(|slot| slots.contains(*slot)),
+            Some(SlotList::Many(map)) => !map.is_disjoint(slots),
+        }
+    }
+
     /// Every series.
     pub fn all(&self) -> &RoaringBitmap {
         &self.all

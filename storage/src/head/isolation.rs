@@ -5,7 +5,7 @@
 //! only after its last sample is in place; a series remembers how many samples each commit above
 //! the lowest watermark of any open view added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
@@ -50,7 +50,15 @@ impl Isolation {
         self.lock().published
     }
 
-    /// The lowest commit that still matters to someone: everything up to it is seen by all views.
+    /// Watermarks of the open views, ascending.
+    pub fn watermarks(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.lock().open.values().copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The lowest commit that still matters to someone (`isolation_low_watermark`).
     pub fn low_watermark(&self) -> u64 {
         let state = self.lock();
         state.open.values().copied().min().unwrap_or(state.published)
@@ -69,6 +77,42 @@ impl Isolation {
     /// Whether every view opened before `mark` is gone.
     pub fn gone_before(&self, mark: u64) -> bool {
         self.lock().open.keys().next().is_none_or(|&oldest| oldest >= mark)
+    }
+}
+
+/// Numbers whatever is open, so that one can wait until all that was open at some time is closed.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    state: Mutex<(u64, BTreeSet<u64>)>,
+}
+
+impl Openings {
+    fn lock(&self) -> MutexGuard<'_, (u64, BTreeSet<u64>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something opens; its number is for `close`.
+    pub fn open(&self) -> u64 {
+        let mut state = self.lock();
+        let number = state.0;
+        state.0 += 1;
+        state.1.insert(number);
+        number
+    }
+
+    /// It is closed.
+    pub fn close(&self, number: u64) {
+        self.lock().1.remove(&number);
+    }
+
+    /// What opens from now on has this number or a higher one.
+    pub fn mark(&self) -> u64 {
+        self.lock().0
+    }
+
+    /// Whether everything opened before `mark` is closed.
+    pub fn gone_before(&self, mark: u64) -> bool {
+        self.lock().1.first().is_none_or(|&oldest| oldest >= mark)
     }
 }
 

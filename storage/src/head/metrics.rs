@@ -121,6 +121,8 @@ pub struct HeadMetrics {
     pub unknown_exemplar_refs: Count,
     pub unknown_metadata_refs: Count,
     pub unknown_tombstone_refs: Count,
+    /// Commits whose late samples could not be logged. An addition.
+    pub wbl_writes_failed: Count,
     /// `exemplar_exemplars_appended_total`
     pub exemplars_appended: Count,
     /// `exemplar_out_of_order_exemplars_total`

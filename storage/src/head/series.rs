@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use model::Metadata;
+use model::{EncodedChunk, Metadata};
 use model::columns::HistogramValue;
 
 use super::ooo::OooSeries;
 use super::open::BoxedChunk;
 use super::tail::{Slab, Tail};
-use crate::chunk::XorState;
+use crate::chunk::xor::XorState;
 
 /// Index of a series' record; also its id in postings.
 pub(crate) type Slot = u32;
@@ -64,16 +64,18 @@ pub(crate) struct Hot {
 const _: () = assert!(size_of::<Hot>() <= 136);
 
 impl Hot {
-    const EMPTY: Hot = Hot {
-        xor: XorState::EMPTY,
-        min_t: 0,
-        next_at: 0,
-        commit_id: 0,
-        commit_count: 0,
-        open: OpenKind::None,
-        stale: false,
-        tail: Tail::EMPTY,
-    };
+    fn empty() -> Hot {
+        Hot {
+            xor: XorState::default(),
+            min_t: 0,
+            next_at: 0,
+            commit_id: 0,
+            commit_count: 0,
+            open: OpenKind::None,
+            stale: false,
+            tail: Tail::EMPTY,
+        }
+    }
 }
 
 /// A chunk in `chunks_head`.
@@ -109,6 +111,8 @@ pub(crate) struct Cold {
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     pub open: Option<BoxedChunk>,
+    /// Full chunks that could not be written to `chunks_head` yet; after `Cold::chunks`.
+    pub unwritten: Vec<EncodedChunk>,
     /// The last sample if it is a histogram.
     pub last_histogram: Option<HistogramValue>,
     pub ooo: Option<OooSeries>,
@@ -129,6 +133,11 @@ impl Cold {
     /// The last sample if it is a histogram.
     pub fn last_histogram(&self) -> Option<&HistogramValue> {
         self.extra.as_ref().and_then(|e| e.last_histogram.as_ref())
+    }
+
+    /// Full chunks that wait to be written.
+    pub fn unwritten(&self) -> &[EncodedChunk] {
+        self.extra.as_ref().map_or(&[], |e| &e.unwritten)
     }
 
     /// The open chunk when it is boxed.
@@ -160,7 +169,7 @@ impl Page {
         Page {
             last_t: std::array::from_fn(|_| AtomicI64::new(NO_SAMPLE)),
             records: Mutex::new(Records {
-                hot: vec![Hot::EMPTY; PAGE_SLOTS].into(),
+                hot: vec![Hot::empty(); PAGE_SLOTS].into(),
                 cold: std::iter::repeat_with(Cold::default).take(PAGE_SLOTS).collect(),
                 slab: Slab::default(),
                 earlier: BTreeMap::new(),
@@ -171,6 +180,17 @@ impl Page {
     /// Locks the records. A panic elsewhere while the lock was held leaves whole samples at worst.
     pub fn lock(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a place ready for a new series.
+    pub fn reset(&self, place: usize, series_ref: u64) {
+        let mut records = self.lock();
+        let records = &mut *records;
+        records.hot[place].tail.clear(&mut records.slab);
+        records.hot[place] = Hot::empty();
+        records.cold[place] = Cold { series_ref, ..Cold::default() };
+        records.earlier.remove(&(place as u8));
+        self.set_last_t(place, NO_SAMPLE);
     }
 
     /// Time of the last in-order sample of a place; [`NO_SAMPLE`] or [`DYING`] otherwise.

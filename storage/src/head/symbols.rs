@@ -186,6 +186,7 @@ impl Symbols {
     }
 
     /// Number of pairs in use.
+    #[cfg(test)]
     pub fn pair_count(&self) -> usize {
         self.pairs.len() - self.free.len()
     }

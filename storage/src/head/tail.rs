@@ -113,17 +113,6 @@ impl Tail {
         *self = Tail::EMPTY;
     }
 
-    /// Fills an empty tail with the data of a chunk of `bits` bits, count included.
-    pub fn fill(&mut self, slab: &mut Slab, data: &[u8], bits: usize) {
-        let mut sink = TailSink { tail: self, slab };
-        let mut at = 16;
-        while at < bits {
-            let n = (bits - at).min(8);
-            let byte = data.get(at / 8).copied().unwrap_or(0);
-            sink.write_bits(u64::from(byte >> (8 - n)), n as u32);
-            at += n;
-        }
-    }
 }
 
 /// Writes bits behind a tail.
@@ -200,12 +189,7 @@ mod tests {
             prop_assert_eq!(&got, want.bytes());
             prop_assert_eq!(tail.len_bytes(), got.len());
 
-            let mut copy = Tail::EMPTY;
-            copy.fill(&mut slab, &got, want.bit_len());
-            let mut again = Vec::new();
-            copy.copy_to(&slab, 0x1234, &mut again);
-            prop_assert_eq!(&again, &got);
-            for t in [&mut tail, &mut other, &mut copy] {
+            for t in [&mut tail, &mut other] {
                 t.clear(&mut slab);
             }
             prop_assert_eq!(slab.used, 0);

@@ -1,0 +1,232 @@
+//! Maintain: one round of housekeeping.
+//!
+//! Cut blocks off the head while it spans more than one and a half ranges, then blocks of what came
+//! late; publish the view that has them; let the head forget; shorten the log; merge blocks; apply
+//! retention. What must hold: a view is published before the head forgets what its new block holds,
+//! and the log is shortened only by what blocks hold durably.
+
+use std::sync::Arc;
+
+use model::{CancelToken, TimeRange};
+
+use super::{Db, DbError, Level};
+use crate::block::{self, Block, BlockMeta, HINT_OUT_OF_ORDER};
+use crate::chunk::cut::range_end;
+use crate::compact::{WriteOptions, plan, write_block};
+use crate::head::{Garbage, HeadView};
+use crate::source::BlockReader;
+
+/// What rounds hand on to each other.
+#[derive(Default)]
+pub(super) struct Maintenance {
+    garbage: Garbage,
+    /// In-order samples before this are in blocks and out of memory: the log may forget them.
+    truncate_wal: Option<i64>,
+    /// Segments of the log of late samples before this are in blocks.
+    truncate_wbl: Option<u64>,
+}
+
+impl Db {
+    /// Whether the head spans enough for a block to be cut: time to call [`Db::maintain`].
+    pub fn wants_maintenance(&self) -> bool {
+        self.next_cut().is_some()
+    }
+
+    /// One round of housekeeping: cut blocks off the head, forget what they hold, shorten the log,
+    /// merge blocks, apply retention. Blocks while it works; call it about once a minute and when
+    /// [`Db::wants_maintenance`] says so. A second caller waits.
+    pub fn maintain(&self) -> Result<(), DbError> {
+        let mut state = super::lock(&self.maintenance);
+        self.check_open()?;
+        self.metrics.compactions_triggered.add(1);
+        let done = self.round(&mut state);
+        if done.is_err() {
+            self.metrics.compactions_failed.add(1);
+        }
+        done
+    }
+
+    fn round(&self, state: &mut Maintenance) -> Result<(), DbError> {
+        self.head.write_waiting_chunks();
+        let mut cut = false;
+        while let Some(range) = self.next_cut() {
+            self.cut(state, range)?;
+            cut = true;
+        }
+        if cut || self.runtime().out_of_order_window_ms == 0 {
+            self.cut_late(state)?;
+        }
+        self.collect(state)?;
+        self.merge_blocks()?;
+        self.reload(self.view.get().head_min)
+    }
+
+    /// The next range to cut: from the head's first sample to the end of its block range.
+    fn next_cut(&self) -> Option<TimeRange> {
+        let head = self.head.time_range()?;
+        let range = self.options.min_block_range_ms;
+        let span = head.max.checked_sub(head.min)?;
+        (span > range / 2 * 3)
+            .then(|| TimeRange { min: head.min, max: range_end(head.min, range) - 1 })
+    }
+
+    /// Writes a block of the in-order samples of `range` and publishes it.
+    fn cut(&self, state: &mut Maintenance, range: TimeRange) -> Result<(), DbError> {
+        let end = range.max + 1;
+        // From here on nobody adds a sample that the block would lack.
+        self.head.raise_floor(end);
+        let source: Arc<dyn BlockReader> = Arc::new(HeadView::in_order(self.head.clone(), range));
+        let meta = BlockMeta::new(self.new_ulid(), range.min, end, None);
+        self.write(&[source], meta)?;
+        self.reload(end)?;
+        self.head.begin_at(end);
+        state.garbage.truncate(&self.head, end, None);
+        Ok(())
+    }
+
+    /// Writes blocks of what came late, one for each range it touches.
+    fn cut_late(&self, state: &mut Maintenance) -> Result<(), DbError> {
+        let Some(late) = self.head.spill_late() else { return Ok(()) };
+        let range = self.options.min_block_range_ms;
+        let mut start = range_end(late.range.min, range) - range;
+        while start <= late.range.max {
+            let end = start.saturating_add(range);
+            let span = TimeRange { min: start, max: end - 1 };
+            let source: Arc<dyn BlockReader> = Arc::new(HeadView::late(self.head.clone(), span));
+            let mut meta = BlockMeta::new(self.new_ulid(), start, end, None);
+            meta.compaction.set_hint(HINT_OUT_OF_ORDER);
+            self.write(&[source], meta)?;
+            start = end;
+        }
+        let head_min = self.view.get().head_min;
+        self.reload(head_min)?;
+        state.garbage.truncate(&self.head, head_min, Some(late.last_chunk));
+        state.truncate_wbl = state.truncate_wbl.max(late.first_segment);
+        Ok(())
+    }
+
+    /// Lets the head forget what it can, and shortens the logs by that.
+    fn collect(&self, state: &mut Maintenance) -> Result<(), DbError> {
+        let started = (self.env.clock)();
+        let truncated = state.garbage.collect(&self.head);
+        if truncated.is_some() {
+            let took = (self.env.clock)().saturating_sub(started).max(0) as u64;
+            self.head.metrics.gc_runs.add(1);
+            self.head.metrics.gc_ms.add(took);
+        }
+        state.truncate_wal = state.truncate_wal.max(truncated);
+        if !state.garbage.is_truncating() {
+            if let Some(segment) = state.truncate_wbl.take()
+                && let Some(wbl) = self.head.wbl()
+            {
+                wbl.truncate(segment).map_err(|e| DbError::Io(e.to_string()))?;
+            }
+            if let Some(mint) = state.truncate_wal.take() {
+                let done = self.head.truncate_wal(&self.env, mint);
+                done.map_err(|e| DbError::Io(format!("WAL truncation: {e}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges blocks until the plan is empty.
+    fn merge_blocks(&self) -> Result<(), DbError> {
+        let ranges = self.options.block_ranges();
+        loop {
+            let blocks = self.view.get().blocks.clone();
+            let metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta().clone()).collect();
+            let chosen = plan(&metas, &ranges, self.options.allow_overlapping_compaction);
+            if chosen.is_empty() {
+                return Ok(());
+            }
+            let chosen: Vec<Arc<Block>> =
+                chosen.into_iter().filter_map(|at| blocks.get(at).cloned()).collect();
+            self.merge(&chosen)?;
+        }
+    }
+
+    fn merge(&self, blocks: &[Arc<Block>]) -> Result<(), DbError> {
+        let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
+        let overlapping = metas.windows(2).any(|w| w[1].min_time < w[0].max_time);
+        let meta = BlockMeta::merge(self.new_ulid(), &metas);
+        let sources: Vec<Arc<dyn BlockReader>> =
+            blocks.iter().map(|b| b.clone() as Arc<dyn BlockReader>).collect();
+        let fs = self.env.fs.as_ref();
+        match self.write(&sources, meta) {
+            Ok(true) => {}
+            Ok(false) => {
+                // Nothing is left of them.
+                for block in blocks {
+                    self.change_meta(block.with_meta(fs, |m| m.compaction.deletable = true))?;
+                }
+            }
+            Err(error) => {
+                for block in blocks {
+                    self.change_meta(block.with_meta(fs, |m| m.compaction.failed = true))?;
+                }
+                return Err(error);
+            }
+        }
+        self.metrics.vertical_compactions.add(u64::from(overlapping));
+        self.reload(self.view.get().head_min)
+    }
+
+    /// Puts a block whose meta changed in place of the old one.
+    pub(super) fn change_meta(
+        &self,
+        changed: Result<Block, model::QueryError>,
+    ) -> Result<(), DbError> {
+        let block = Arc::new(changed.map_err(|e| DbError::Io(e.to_string()))?);
+        let view = self.view.get();
+        let mut blocks = view.blocks.clone();
+        for old in &mut blocks {
+            if old.meta().ulid == block.meta().ulid {
+                *old = block.clone();
+            }
+        }
+        self.view.publish(super::view::DbView { blocks, head_min: view.head_min });
+        Ok(())
+    }
+
+    /// Writes a block; `false` when there was nothing to write.
+    pub(super) fn write(
+        &self,
+        sources: &[Arc<dyn BlockReader>],
+        meta: BlockMeta,
+    ) -> Result<bool, DbError> {
+        self.write_to(&self.dir, sources, meta)
+    }
+
+    /// Writes a block below any directory.
+    pub(super) fn write_to(
+        &self,
+        dir: &std::path::Path,
+        sources: &[Arc<dyn BlockReader>],
+        meta: BlockMeta,
+    ) -> Result<bool, DbError> {
+        let started = (self.env.clock)();
+        let fields = vec![
+            ("mint", meta.min_time.to_string()),
+            ("maxt", meta.max_time.to_string()),
+            ("ulid", meta.ulid.to_string()),
+        ];
+        let options = WriteOptions {
+            segment_bytes: self.options.max_block_chunk_segment_bytes,
+            xor2: self.runtime().float_encoding == super::FloatEncoding::Xor2,
+            on_chunk: None,
+        };
+        let cancel = CancelToken::default();
+        let written = write_block(&self.env.fs, dir, sources, meta, &options, &cancel)
+            .map_err(|e| DbError::Io(e.to_string()))?;
+        self.metrics.compactions.add(1);
+        let took = (self.env.clock)().saturating_sub(started);
+        let mut fields = fields;
+        fields.push(("duration", format!("{took}ms")));
+        self.log(Level::Info, "write block", &fields);
+        Ok(written.is_some())
+    }
+
+    pub(super) fn new_ulid(&self) -> ulid::Ulid {
+        block::new_ulid((self.env.clock)(), (self.env.random)())
+    }
+}

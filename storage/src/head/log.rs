@@ -1,0 +1,174 @@
+//! RecordBuffer: the records of one commit, encoded one after another into a buffer that is kept.
+
+use model::columns::HistogramValue;
+use model::{AppendError, Exemplar, FloatHistogram, Histogram, Labels, Metadata, SeriesRef};
+
+use super::Head;
+use super::batch::{StagedFloat, StagedHistogram};
+use super::ooo::OooLog;
+use crate::record::{
+    ExemplarsEncoder, HistogramKind, HistogramsEncoder, MetadataEncoder, RefMetadata,
+    SamplesEncoder, SamplesVersion, SeriesEncoder,
+};
+
+/// A buffer larger than this is not kept for the next commit.
+const KEEP_BYTES: usize = 4 << 20;
+
+/// Encoded records.
+#[derive(Debug, Default)]
+pub(crate) struct RecordBuffer {
+    bytes: Vec<u8>,
+    /// End of each record.
+    ends: Vec<usize>,
+}
+
+impl RecordBuffer {
+    /// Empties the buffer.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEEP_BYTES);
+        self.ends.clear();
+    }
+
+    /// The records in order.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    fn end(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    /// New series.
+    pub fn series<'l>(&mut self, series: impl ExactSizeIterator<Item = (u64, &'l Labels)>) {
+        if series.len() == 0 {
+            return;
+        }
+        let mut encoder = SeriesEncoder::new(&mut self.bytes);
+        for (series_ref, labels) in series {
+            encoder.push(SeriesRef(series_ref), labels.len(), labels.iter());
+        }
+        self.end();
+    }
+
+    /// Float samples.
+    pub fn floats(&mut self, floats: &[StagedFloat], start_timestamps: bool) {
+        if floats.is_empty() {
+            return;
+        }
+        let version = if start_timestamps { SamplesVersion::V2 } else { SamplesVersion::V1 };
+        self.bytes.reserve(floats.len() * 16);
+        let mut encoder = SamplesEncoder::new(&mut self.bytes, version);
+        floats.iter().for_each(|f| encoder.push(f.sample));
+        self.end();
+    }
+
+    /// Histogram samples, integer before float, each with standard before custom buckets.
+    pub fn histograms(&mut self, staged: &[StagedHistogram], start_timestamps: bool) {
+        if staged.is_empty() {
+            return;
+        }
+        let kinds = if start_timestamps {
+            &[HistogramKind::V2][..]
+        } else {
+            &[HistogramKind::Exponential, HistogramKind::CustomBuckets][..]
+        };
+        for &kind in kinds {
+            self.histograms_of::<Histogram>(staged, kind, |v| match v {
+                HistogramValue::Integer(h) => Some((h, h.schema)),
+                HistogramValue::Float(_) => None,
+            });
+        }
+        for &kind in kinds {
+            self.histograms_of::<FloatHistogram>(staged, kind, |v| match v {
+                HistogramValue::Float(h) => Some((h, h.schema)),
+                HistogramValue::Integer(_) => None,
+            });
+        }
+    }
+
+    fn histograms_of<H: crate::record::HistogramPayload>(
+        &mut self,
+        staged: &[StagedHistogram],
+        kind: HistogramKind,
+        of: impl for<'v> Fn(&'v HistogramValue) -> Option<(&'v H, i32)>,
+    ) {
+        let fits = |schema| kind == HistogramKind::V2 || kind == HistogramKind::for_schema(schema);
+        let before = self.bytes.len();
+        let mut encoder = HistogramsEncoder::<H>::new(&mut self.bytes, kind);
+        for s in staged {
+            if let Some((h, schema)) = of(&s.value)
+                && fits(schema)
+            {
+                encoder.push(SeriesRef(s.series_ref), s.start_t, s.t, h);
+            }
+        }
+        if encoder.is_empty() {
+            self.bytes.truncate(before);
+        } else {
+            self.end();
+        }
+    }
+
+    /// Exemplars.
+    pub fn exemplars(&mut self, exemplars: &[(u64, Exemplar)]) {
+        if exemplars.is_empty() {
+            return;
+        }
+        let mut encoder = ExemplarsEncoder::new(&mut self.bytes);
+        for (series_ref, e) in exemplars {
+            let labels = &e.labels;
+            let series = SeriesRef(*series_ref);
+            encoder.push(series, e.timestamp_ms, e.value, labels.len(), labels.iter());
+        }
+        self.end();
+    }
+
+    /// Changed metadata.
+    pub fn metadata(&mut self, metadata: &[(u64, Metadata)]) {
+        if metadata.is_empty() {
+            return;
+        }
+        let mut encoder = MetadataEncoder::new(&mut self.bytes);
+        for (series_ref, m) in metadata {
+            encoder.push(RefMetadata {
+                series: SeriesRef(*series_ref),
+                type_number: m.metric_type as u8,
+                unit: &m.unit,
+                help: &m.help,
+            });
+        }
+        self.end();
+    }
+}
+
+impl Head {
+    /// Logs the records of a commit.
+    pub(super) fn wal_log(&self, buffer: &RecordBuffer) -> Result<(), AppendError> {
+        let Some(wal) = self.wal().filter(|_| !buffer.is_empty()) else { return Ok(()) };
+        let records: Vec<&[u8]> = buffer.records().collect();
+        wal.log(&records)
+            .map(|_| ())
+            .map_err(|e| AppendError::Storage(format!("write to WAL: {e}")))
+    }
+
+    /// Notes late samples in their log. They are in memory already, so a failure is no error of the
+    /// commit; they are lost only if the process ends before a block is cut from them.
+    pub(super) fn log_ooo(&self, log: OooLog) {
+        if let Some((min, max)) = log.range {
+            self.extend_late(min, max);
+        }
+        let Some(wbl) = self.wbl().filter(|_| !log.is_empty()) else { return };
+        let records = log.records(self.options.start_timestamps);
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        if wbl.log(&records).is_err() {
+            self.metrics.wbl_writes_failed.add(1);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! BoxedChunk: an open chunk that is not plain XOR. Histograms and XOR2 are rare enough to live
+//! outside the hot record.
+
+use model::Value;
+use model::columns::HistogramValue;
+
+use crate::chunk::cut::{OpenChunk, histogram_cut};
+use crate::chunk::{ChunkEncoder, ChunkError, Encoding};
+
+/// The encoder with what cutting and judging need to know.
+#[derive(Clone, Debug)]
+pub(crate) struct BoxedChunk {
+    encoder: ChunkEncoder,
+    last_t: i64,
+    /// The last sample when floats are encoded.
+    last_float: f64,
+    /// The end of a histogram chunk has been predicted.
+    predicted: bool,
+}
+
+/// A histogram as the encoders take it.
+pub(crate) fn as_value(h: &HistogramValue) -> Value<'_> {
+    match h {
+        HistogramValue::Integer(h) => Value::Histogram(h),
+        HistogramValue::Float(h) => Value::FloatHistogram(h),
+    }
+}
+
+/// The encoding a histogram goes to.
+pub(crate) fn encoding_of(h: &HistogramValue, with_start: bool) -> Encoding {
+    match (h, with_start) {
+        (HistogramValue::Integer(_), false) => Encoding::Histogram,
+        (HistogramValue::Integer(_), true) => Encoding::HistogramSt,
+        (HistogramValue::Float(_), false) => Encoding::FloatHistogram,
+        (HistogramValue::Float(_), true) => Encoding::FloatHistogramSt,
+    }
+}
+
+impl BoxedChunk {
+    /// An empty chunk; the first sample follows at once.
+    pub fn new(encoding: Encoding) -> BoxedChunk {
+        BoxedChunk {
+            encoder: ChunkEncoder::new(encoding),
+            last_t: i64::MIN,
+            last_float: 0.0,
+            predicted: false,
+        }
+    }
+
+    /// Time of the last sample.
+    pub fn last_t(&self) -> i64 {
+        self.last_t
+    }
+
+    /// The last sample if it is a float.
+    pub fn last_float(&self) -> Option<f64> {
+        self.encoding().is_float().then_some(self.last_float)
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        self.encoder.encoding()
+    }
+
+    pub fn samples(&self) -> usize {
+        self.encoder.samples()
+    }
+
+    /// The chunk data so far.
+    pub fn bytes(&self) -> &[u8] {
+        self.encoder.bytes()
+    }
+
+    /// The finished data.
+    pub fn finish(self) -> Vec<u8> {
+        self.encoder.finish()
+    }
+
+    /// What the cut rules look at.
+    pub fn state(&self, min_time: i64) -> OpenChunk {
+        OpenChunk {
+            min_time,
+            max_time: self.last_t,
+            samples: self.encoder.samples(),
+            bytes: self.encoder.bytes().len(),
+        }
+    }
+
+    /// Whether a histogram at `t` must go to a new chunk for reasons of size and time.
+    pub fn histogram_cut(&mut self, next_at: &mut i64, min_t: i64, t: i64, range: i64) -> bool {
+        let state = self.state(min_t);
+        histogram_cut(next_at, &mut self.predicted, state, t, range)
+    }
+
+    /// Adds a sample. `before` is the chunk in front of an empty one. A histogram that does not fit
+    /// leaves this chunk as it is; the one that begins with it is returned.
+    pub fn push(
+        &mut self,
+        before: Option<&BoxedChunk>,
+        t: i64,
+        start_t: i64,
+        value: Value<'_>,
+    ) -> Result<Option<BoxedChunk>, ChunkError> {
+        let next = self.encoder.append(before.map(|b| &b.encoder), start_t, t, value)?;
+        if let Some(encoder) = next {
+            return Ok(Some(BoxedChunk { encoder, last_t: t, last_float: 0.0, predicted: false }));
+        }
+        self.last_t = t;
+        if let Value::Float(v) = value {
+            self.last_float = v;
+        }
+        Ok(None)
+    }
+}
+
+/// Whether two histograms are the same sample: everything but the hint, floats by bits.
+pub(crate) fn same_histogram(a: &HistogramValue, b: &HistogramValue) -> bool {
+    use model::value::is_stale_nan;
+    let bits = |x: &[f64], y: &[f64]| {
+        x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits())
+    };
+    match (a, b) {
+        (HistogramValue::Integer(a), HistogramValue::Integer(b)) => {
+            if is_stale_nan(a.sum) || is_stale_nan(b.sum) {
+                return is_stale_nan(a.sum) && is_stale_nan(b.sum);
+            }
+            (a.schema, a.count, a.zero_count) == (b.schema, b.count, b.zero_count)
+                && bits(&[a.sum, a.zero_threshold], &[b.sum, b.zero_threshold])
+                && a.positive_spans == b.positive_spans
+                && a.negative_spans == b.negative_spans
+                && a.positive_buckets == b.positive_buckets
+                && a.negative_buckets == b.negative_buckets
+                && bits(&a.custom_values, &b.custom_values)
+        }
+        (HistogramValue::Float(a), HistogramValue::Float(b)) => {
+            if is_stale_nan(a.sum) || is_stale_nan(b.sum) {
+                return is_stale_nan(a.sum) && is_stale_nan(b.sum);
+            }
+            a.schema == b.schema
+                && bits(
+                    &[a.sum, a.zero_threshold, a.count, a.zero_count],
+                    &[b.sum, b.zero_threshold, b.count, b.zero_count],
+                )
+                && a.positive_spans == b.positive_spans
+                && a.negative_spans == b.negative_spans
+                && bits(&a.positive_buckets, &b.positive_buckets)
+                && bits(&a.negative_buckets, &b.negative_buckets)
+                && bits(&a.custom_values, &b.custom_values)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,127 @@
+//! The head by itself: batches in, columns out.
+
+use std::path::Path;
+
+use model::{
+    AppendOptions, CancelToken, Columns, Histogram, Labels, Matcher, SeriesRef, Span,
+    TimeRange, Value,
+};
+
+use super::*;
+use crate::fs::SimFs;
+use crate::source::BlockReader;
+
+fn head(options: Options) -> Arc<Head> {
+    let fs: Arc<dyn Fs> = Arc::new(SimFs::new(1));
+    Arc::new(Head::open(Path::new("/data"), options, &fs, &|_, _, _| {}).unwrap())
+}
+
+fn labels(i: usize) -> Labels {
+    let i = i.to_string();
+    Labels::from_pairs([("__name__", "m"), ("i", i.as_str())])
+}
+
+fn samples(view: &HeadView, i: usize) -> Vec<(i64, f64)> {
+    let m = [Matcher::equal("i", i.to_string())];
+    let ids = view.postings(&m, &CancelToken::default()).unwrap();
+    let mut out = Columns::default();
+    for id in ids {
+        assert_eq!(view.labels(id).unwrap(), labels(i));
+        view.read(id, TimeRange::ALL, &mut out).unwrap();
+    }
+    out.timestamps.into_iter().zip(out.floats).collect()
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    let head = head(Options::default());
+    let refs: Vec<SeriesRef> = (0..600)
+        .map(|i| {
+            let mut app = head.appender(AppendOptions::default());
+            let r = app.series(&labels(i)).unwrap();
+            app.append(r, 1000, 0, Value::Float(i as f64)).unwrap();
+            app.commit().unwrap();
+            r
+        })
+        .collect();
+    let early = HeadView::new(head.clone(), i64::MIN);
+    for t in 1..500i64 {
+        let mut app = head.appender(AppendOptions::default());
+        for (i, r) in refs.iter().enumerate() {
+            app.append(*r, 1000 + t * 15_000, 0, Value::Float(i as f64 + t as f64 * 0.1)).unwrap();
+        }
+        app.commit().unwrap();
+    }
+    let view = HeadView::new(head.clone(), i64::MIN);
+    for i in [0, 1, 255, 256, 599] {
+        let want: Vec<(i64, f64)> =
+            (0..500).map(|t| (1000 + t * 15_000, i as f64 + t as f64 * 0.1)).collect();
+        assert_eq!(samples(&view, i), want);
+        assert_eq!(samples(&early, i), want[..1]);
+    }
+    assert!(head.metrics.mmap_chunks.get() > 0);
+}
+
+#[test]
+fn a_rolled_back_batch_leaves_nothing() {
+    let head = head(Options::default());
+    let mut a = head.appender(AppendOptions::default());
+    let mut b = head.appender(AppendOptions::default());
+    let (ra, rb) = (a.series(&labels(1)).unwrap(), b.series(&labels(1)).unwrap());
+    let gone = {
+        let mut c = head.appender(AppendOptions::default());
+        let r = c.series(&labels(2)).unwrap();
+        c.append(r, 1, 0, Value::Float(1.0)).unwrap();
+        c.rollback();
+        r
+    };
+    a.append(ra, 10, 0, Value::Float(1.0)).unwrap();
+    b.append(rb, 20, 0, Value::Float(2.0)).unwrap();
+    b.append(rb, 30, 0, Value::Float(3.0)).unwrap();
+    b.commit().unwrap();
+    a.commit().unwrap();
+    let view = HeadView::new(head.clone(), i64::MIN);
+    assert_eq!(samples(&view, 1), [(20, 2.0), (30, 3.0)], "the late loser is left out");
+    assert_eq!(head.metrics.out_of_order.float.get(), 1);
+    assert_eq!(head.metrics.series.get(), 1);
+    let mut c = head.appender(AppendOptions::default());
+    assert_eq!(c.append(gone, 99, 0, Value::Float(1.0)), Err(AppendError::UnknownSeries));
+    assert_eq!(c.series(&labels(1)), Ok(rb));
+    assert_eq!(c.append(rb, 30, 0, Value::Float(3.0)), Ok(()));
+    assert_eq!(c.append(rb, 30, 0, Value::Float(4.0)), Err(AppendError::Duplicate));
+    assert_eq!(c.append(rb, 29, 0, Value::Float(4.0)), Err(AppendError::OutOfOrder));
+    assert_eq!(c.append(rb, -4_000_000, 0, Value::Float(4.0)), Err(AppendError::OutOfBounds));
+}
+
+#[test]
+fn histograms_and_floats_share_a_series() {
+    let head = head(Options::default());
+    let h = |n: i64| Histogram {
+        schema: 1,
+        count: n as u64 * 2,
+        sum: n as f64,
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        positive_buckets: vec![n, 0],
+        ..Histogram::default()
+    };
+    let mut app = head.appender(AppendOptions::default());
+    let r = app.series(&labels(1)).unwrap();
+    for t in 0..300i64 {
+        match t % 100 {
+            0..50 => app.append(r, t, 0, Value::Histogram(&h(t))).unwrap(),
+            99 => app.append(r, t, 0, Value::Float(model::value::STALE_NAN)).unwrap(),
+            _ => app.append(r, t, 0, Value::Float(t as f64)).unwrap(),
+        }
+    }
+    app.commit().unwrap();
+    let view = HeadView::new(head.clone(), i64::MIN);
+    let id = view.postings(&[], &CancelToken::default()).unwrap()[0];
+    let mut out = Columns::default();
+    view.read(id, TimeRange::ALL, &mut out).unwrap();
+    assert_eq!(out.timestamps, (0..300).collect::<Vec<_>>());
+    assert_eq!(out.histograms.len(), 150);
+    let total: usize = (view.chunks(id, TimeRange::ALL).unwrap().iter())
+        .map(|c| crate::chunk::num_samples(c.encoding, &c.data).unwrap())
+        .sum();
+    assert_eq!(total, 300);
+}

@@ -1,0 +1,382 @@
+//! HeadView: the head as one reader sees it, and keeps seeing it.
+//!
+//! A view pins a watermark: samples of later commits are hidden. It never reaches below its lower
+//! bound in order; what lies below is, or is about to be, in a block. Out-of-order samples have no
+//! lower bound and show as they come.
+
+use std::sync::Arc;
+
+use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
+use roaring::RoaringBitmap;
+
+use super::Head;
+use super::apply::hidden_samples;
+use super::isolation::ViewPin;
+use super::ooo::{OooSeries, columns_of, merge};
+use super::series::{MappedChunk, OpenKind, Records, Slot, page_number, place};
+use crate::chunk::{CutRule, EncodeOptions, decode, encode};
+use crate::postings::{label_values, postings_for_matchers};
+use crate::source::{BlockReader, SeriesId};
+
+/// A consistent view of the head.
+pub(crate) struct HeadView {
+    head: Arc<Head>,
+    pin: ViewPin,
+    range: TimeRange,
+    /// Whether samples that came late are shown.
+    out_of_order: bool,
+    /// Whether samples that came in order are shown.
+    in_order: bool,
+}
+
+/// A chunk to decode, found under the lock.
+enum Piece {
+    Mapped(MappedChunk),
+    Copy(EncodedChunk),
+}
+
+impl Piece {
+    fn range(&self) -> TimeRange {
+        match self {
+            Piece::Mapped(c) => TimeRange { min: c.min_t, max: c.max_t() },
+            Piece::Copy(c) => c.range,
+        }
+    }
+}
+
+/// What a read needs of a series, copied under the lock.
+struct Found {
+    /// Ascending; `usize` is how many samples of it show.
+    pieces: Vec<(Piece, usize)>,
+    ooo: Option<OooSeries>,
+    series_ref: u64,
+}
+
+impl HeadView {
+    /// A view of everything from `min` on.
+    pub fn new(head: Arc<Head>, min: i64) -> HeadView {
+        let pin = head.isolation.pin();
+        let max = head.times.max();
+        let range = TimeRange { min, max };
+        HeadView { head, pin, range, out_of_order: true, in_order: true }
+    }
+
+    /// What a block of `range` is cut from: only what came in order.
+    pub fn in_order(head: Arc<Head>, range: TimeRange) -> HeadView {
+        let pin = head.isolation.pin();
+        HeadView { head, pin, range, out_of_order: false, in_order: true }
+    }
+
+    /// What a block of `range` is cut from: only what came out of order.
+    pub fn late(head: Arc<Head>, range: TimeRange) -> HeadView {
+        let pin = head.isolation.pin();
+        HeadView { head, pin, range, out_of_order: true, in_order: false }
+    }
+
+    fn inside(&self, range: TimeRange) -> TimeRange {
+        TimeRange { min: range.min.max(self.range.min), max: range.max.min(self.range.max) }
+    }
+
+    /// Collects what has samples inside `range`.
+    fn find(&self, slot: Slot, range: TimeRange) -> Option<Found> {
+        let page = self.head.pages.get(page_number(slot))?;
+        let records = page.lock();
+        let place = place(slot);
+        let cold = &records.cold[place];
+        let mut found = Found { pieces: Vec::new(), ooo: None, series_ref: cold.series_ref };
+        if self.in_order {
+            self.find_in_order(&records, place, self.inside(range), &mut found.pieces);
+        }
+        if self.out_of_order {
+            found.ooo = cold.ooo().filter(|o| !o.is_empty()).cloned();
+        }
+        Some(found)
+    }
+
+    fn find_in_order(
+        &self,
+        records: &Records,
+        place: usize,
+        range: TimeRange,
+        pieces: &mut Vec<(Piece, usize)>,
+    ) {
+        let (hot, cold) = (&records.hot[place], &records.cold[place]);
+        let mut hidden = hidden_samples(records, place, self.pin.watermark);
+        let mut visible = |samples: usize| {
+            let now = hidden.min(samples);
+            hidden -= now;
+            samples - now
+        };
+        // From the newest on, because what is hidden came last.
+        match hot.open {
+            OpenKind::None => {}
+            OpenKind::Xor => {
+                let shown = visible(usize::from(hot.xor.samples()));
+                let span = TimeRange { min: hot.min_t, max: hot.xor.last_t() };
+                if shown > 0 && span.overlaps(range) {
+                    let mut data = Vec::new();
+                    hot.tail.copy_to(&records.slab, hot.xor.samples(), &mut data);
+                    let chunk = EncodedChunk { range: span, encoding: 1, data };
+                    pieces.push((Piece::Copy(chunk), shown));
+                }
+            }
+            OpenKind::Boxed => {
+                if let Some(open) = cold.boxed() {
+                    let shown = visible(open.samples());
+                    let span = TimeRange { min: hot.min_t, max: open.last_t() };
+                    if shown > 0 && span.overlaps(range) {
+                        let data = open.bytes().to_vec();
+                        let encoding = open.encoding() as u8;
+                        let chunk = EncodedChunk { range: span, encoding, data };
+                        pieces.push((Piece::Copy(chunk), shown));
+                    }
+                }
+            }
+        }
+        for chunk in cold.unwritten().iter().rev() {
+            let samples = crate::chunk::num_samples(chunk.encoding, &chunk.data).unwrap_or(0);
+            let shown = visible(samples);
+            if shown > 0 && chunk.range.overlaps(range) {
+                pieces.push((Piece::Copy(chunk.clone()), shown));
+            }
+        }
+        for chunk in cold.chunks.iter().rev() {
+            let shown = visible(usize::from(chunk.samples));
+            if chunk.max_t() < range.min {
+                break;
+            }
+            if shown > 0 && chunk.min_t <= range.max {
+                pieces.push((Piece::Mapped(*chunk), shown));
+            }
+        }
+        pieces.reverse();
+    }
+
+    fn bytes(&self, piece: Piece) -> Result<EncodedChunk, QueryError> {
+        match piece {
+            Piece::Copy(chunk) => Ok(chunk),
+            Piece::Mapped(mapped) => self.head.chunks.read(&mapped),
+        }
+    }
+
+    /// Decodes the first `shown` samples of a piece, those inside `range`.
+    fn decode(
+        &self,
+        piece: Piece,
+        shown: usize,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        let chunk = self.bytes(piece)?;
+        let corrupt = |e: crate::chunk::ChunkError| QueryError::Corrupt(format!("head chunk: {e}"));
+        let samples = crate::chunk::num_samples(chunk.encoding, &chunk.data).map_err(corrupt)?;
+        if shown >= samples {
+            return decode(chunk.encoding, &chunk.data, range, out).map_err(corrupt);
+        }
+        let mut all = Columns::default();
+        decode(chunk.encoding, &chunk.data, TimeRange::ALL, &mut all).map_err(corrupt)?;
+        let last = all.timestamps.get(shown.wrapping_sub(1)).copied();
+        let Some(last) = last else { return Ok(()) };
+        let range = TimeRange { min: range.min, max: range.max.min(last) };
+        decode(chunk.encoding, &chunk.data, range, out).map_err(corrupt)
+    }
+
+    /// All samples that came late and lie inside `range`.
+    fn late_columns(&self, ooo: &OooSeries, range: TimeRange) -> Result<Columns, QueryError> {
+        let mut merged = columns_of(&ooo.samples);
+        clip(&mut merged, range);
+        let mapped = ooo.chunks.iter().filter(|c| {
+            TimeRange { min: c.min_t, max: c.max_t() }.overlaps(range)
+        });
+        let waiting = ooo.unwritten.iter().filter(|c| c.range.overlaps(range));
+        let pieces = mapped
+            .map(|c| Piece::Mapped(*c))
+            .chain(waiting.map(|c| Piece::Copy(c.clone())));
+        for piece in pieces {
+            let mut columns = Columns::default();
+            self.decode(piece, usize::MAX, range, &mut columns)?;
+            merged = merge(&merged, &columns);
+        }
+        Ok(merged)
+    }
+
+    /// Whether a series has anything inside `range`.
+    fn has_samples(&self, records: &Records, place: usize, range: TimeRange) -> bool {
+        let (hot, cold) = (&records.hot[place], &records.cold[place]);
+        if cold.series_ref == 0 {
+            return false;
+        }
+        let overlaps = |min: i64, max: i64| TimeRange { min, max }.overlaps(range);
+        if self.out_of_order
+            && let Some(ooo) = cold.ooo()
+        {
+            let (min, max) = ooo.bounds();
+            if min <= max && overlaps(min, max) {
+                return true;
+            }
+        }
+        let range = self.inside(range);
+        let overlaps = |min: i64, max: i64| TimeRange { min, max }.overlaps(range);
+        self.in_order
+            && (match hot.open {
+                OpenKind::None => false,
+                OpenKind::Xor => overlaps(hot.min_t, hot.xor.last_t()),
+                OpenKind::Boxed => cold.boxed().is_some_and(|o| overlaps(hot.min_t, o.last_t())),
+            } || cold.unwritten().iter().any(|c| c.range.overlaps(range))
+                || cold.chunks.iter().any(|c| overlaps(c.min_t, c.max_t())))
+    }
+
+    fn names_of(&self, slots: &RoaringBitmap) -> Vec<String> {
+        let index = self.head.index();
+        let mut names: Vec<&str> = (index.symbols.names())
+            .filter(|&name| {
+                index.symbols.pairs_of(name).iter().any(|&pair| index.list_meets(pair, slots))
+            })
+            .map(|name| index.symbols.name(name))
+            .collect();
+        names.sort_unstable();
+        names.into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// Drops what lies outside `range`.
+pub(crate) fn clip(columns: &mut Columns, range: TimeRange) {
+    if columns.timestamps.iter().all(|&t| range.contains(t)) {
+        return;
+    }
+    let mut kept = Columns::default();
+    for i in 0..columns.len() {
+        if range.contains(columns.timestamps[i]) {
+            super::ooo::push_from(columns, i, &mut kept);
+        }
+    }
+    *columns = kept;
+}
+
+impl BlockReader for HeadView {
+    fn range(&self) -> TimeRange {
+        let (min, max) = if self.out_of_order { self.head.late_bounds() } else { (i64::MAX, i64::MIN) };
+        if min > max {
+            return self.range;
+        }
+        TimeRange { min: self.range.min.min(min), max: self.range.max.max(max) }
+    }
+
+    fn postings(
+        &self,
+        matchers: &[Matcher],
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError> {
+        let index = self.head.index();
+        postings_for_matchers(&*index, matchers, Some(&self.head.postings_cache), cancel)
+    }
+
+    fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
+        let mut kept = 0;
+        let mut at = 0;
+        while let Some(&first) = ids.get(at) {
+            let number = page_number(first);
+            let run = ids[at..].iter().take_while(|id| page_number(**id) == number).count();
+            if let Some(page) = self.head.pages.get(number) {
+                let records = page.lock();
+                for i in at..at + run {
+                    let id = ids[i];
+                    if self.has_samples(&records, place(id), range) {
+                        ids[kept] = id;
+                        kept += 1;
+                    }
+                }
+            }
+            at += run;
+        }
+        ids.truncate(kept);
+        Ok(())
+    }
+
+    fn label_ordered(&self) -> bool {
+        false
+    }
+
+    fn labels(&self, id: SeriesId) -> Result<Labels, QueryError> {
+        Ok(self.head.index().labels(id))
+    }
+
+    fn label_value(
+        &self,
+        id: SeriesId,
+        name: &str,
+        with: &mut dyn FnMut(&str),
+    ) -> Result<(), QueryError> {
+        with(self.head.index().value(id, name));
+        Ok(())
+    }
+
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
+        let slots = if matchers.is_empty() {
+            self.head.index().all().clone()
+        } else {
+            self.postings(matchers, &CancelToken::default())?.into_iter().collect()
+        };
+        Ok(self.names_of(&slots))
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
+        label_values(&*self.head.index(), name, matchers, &CancelToken::default())
+    }
+
+    fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        let Some(found) = self.find(id, range) else { return Ok(()) };
+        let deleted = self.head.deleted(found.series_ref);
+        let inside = self.inside(range);
+        if found.ooo.is_none() && deleted.is_empty() {
+            for (piece, shown) in found.pieces {
+                self.decode(piece, shown, inside, out)?;
+            }
+            return Ok(());
+        }
+        let mut columns = Columns::default();
+        for (piece, shown) in found.pieces {
+            self.decode(piece, shown, inside, &mut columns)?;
+        }
+        if let Some(ooo) = &found.ooo {
+            columns = merge(&columns, &self.late_columns(ooo, range)?);
+        }
+        deleted.subtract(&mut columns, 0);
+        for i in 0..columns.len() {
+            super::ooo::push_from(&columns, i, out);
+        }
+        Ok(())
+    }
+
+    fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
+        let Some(found) = self.find(id, range) else { return Ok(Vec::new()) };
+        let deleted = self.head.deleted(found.series_ref);
+        if found.ooo.is_some() || deleted.overlaps(range) {
+            let mut columns = Columns::default();
+            self.read(id, range, &mut columns)?;
+            let rule = if self.in_order { CutRule::Merge } else { CutRule::OutOfOrder };
+            let options = EncodeOptions { rule, ..self.head.encode_options() };
+            return encode(&columns, options).map_err(|e| QueryError::Corrupt(e.to_string()));
+        }
+        let mut chunks = Vec::with_capacity(found.pieces.len());
+        for (piece, shown) in found.pieces {
+            let span = piece.range();
+            let chunk = self.bytes(piece)?;
+            let samples = crate::chunk::num_samples(chunk.encoding, &chunk.data).unwrap_or(0);
+            let whole = shown >= samples && self.range.min <= span.min && span.max <= self.range.max;
+            if whole {
+                chunks.push(chunk);
+                continue;
+            }
+            let encoding = crate::chunk::Encoding::from_u8(chunk.encoding)
+                .map_err(|e| QueryError::Corrupt(e.to_string()))?;
+            let mut columns = Columns::default();
+            self.decode(Piece::Copy(chunk), shown, self.range, &mut columns)?;
+            let options =
+                EncodeOptions { rule: CutRule::Keep(encoding), ..self.head.encode_options() };
+            let cut = encode(&columns, options);
+            chunks.extend(cut.map_err(|e| QueryError::Corrupt(e.to_string()))?);
+        }
+        Ok(chunks)
+    }
+}
