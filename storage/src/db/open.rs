@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use super::maintain::Maintenance;
 use super::view::{CurrentView, DbView};
-use super::{Db, DbError, DbMetrics, Env, Level, Options, ReplayProgress, WalCompression, WalFsync};
+use super::{
+    Db, DbError, DbMetrics, Env, Level, Options, ReplayProgress, WalCompression, WalFsync,
+};
 use crate::block;
 use crate::compact::in_order_max_time;
 use crate::fs::DirLock;
@@ -57,8 +59,7 @@ impl Db {
     /// Replays the log into the head and opens it for writing.
     fn load_head(&self, progress: &ReplayProgress) -> Result<(), DbError> {
         let blocks = self.view.get().blocks.clone();
-        let min_valid =
-            in_order_max_time(blocks.iter().map(|b| b.meta())).unwrap_or(i64::MIN);
+        let min_valid = in_order_max_time(blocks.iter().map(|b| b.meta())).unwrap_or(i64::MIN);
         let started = (self.env.clock)();
         let mended = self
             .head
@@ -101,7 +102,9 @@ impl Db {
             sync: match self.options.wal_fsync {
                 WalFsync::Off => SyncPolicy::Off,
                 WalFsync::EachCommit => SyncPolicy::Always,
-                WalFsync::Interval(ms) => SyncPolicy::Interval(std::time::Duration::from_millis(ms)),
+                WalFsync::Interval(ms) => {
+                    SyncPolicy::Interval(std::time::Duration::from_millis(ms))
+                }
             },
             spawn: Some(spawn),
         };

@@ -125,7 +125,9 @@ impl HeadAppender {
         v: f64,
     ) -> Result<(), AppendError> {
         let slot = self.slot(series)?;
-        if is_stale_nan(v) && let Some(kind) = self.staged.histogram_type(series.0) {
+        if is_stale_nan(v)
+            && let Some(kind) = self.staged.histogram_type(series.0)
+        {
             return match kind {
                 HistogramType::Integer | HistogramType::IntegerCustom => {
                     let h = Histogram { sum: v, ..Histogram::default() };
@@ -178,7 +180,11 @@ impl HeadAppender {
             AppendError::TooOld => &m.too_old,
             _ => return Err(error),
         };
-        if histogram { by_type.histogram.add(1) } else { by_type.float.add(1) }
+        if histogram {
+            by_type.histogram.add(1)
+        } else {
+            by_type.float.add(1)
+        }
         Err(error)
     }
 }
@@ -221,9 +227,12 @@ impl Appender for HeadAppender {
     ) -> Result<(), AppendError> {
         match value {
             Value::Float(v) => self.append_float(series, t, start_t, v),
-            Value::Histogram(h) => {
-                self.stage_histogram(series, t, start_t, HistogramValue::Integer(Box::new(h.clone())))
-            }
+            Value::Histogram(h) => self.stage_histogram(
+                series,
+                t,
+                start_t,
+                HistogramValue::Integer(Box::new(h.clone())),
+            ),
             Value::FloatHistogram(h) => {
                 self.stage_histogram(series, t, start_t, HistogramValue::Float(Box::new(h.clone())))
             }

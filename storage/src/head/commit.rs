@@ -252,14 +252,19 @@ impl<'a> Applying<'a> {
 
     #[inline]
     fn float(&mut self, mut series: Series<'_>, t: i64, start_t: i64, v: f64, slot: Slot) {
-        if is_stale_nan(v) && let Some(last) = series.last_histogram_kind() {
+        if is_stale_nan(v)
+            && let Some(last) = series.last_histogram_kind()
+        {
             let value = match last {
-                HistogramType::Integer | HistogramType::IntegerCustom => HistogramValue::Integer(
-                    Box::new(Histogram { sum: v, ..Histogram::default() }),
-                ),
-                HistogramType::Float | HistogramType::FloatCustom => HistogramValue::Float(
-                    Box::new(FloatHistogram { sum: v, ..FloatHistogram::default() }),
-                ),
+                HistogramType::Integer | HistogramType::IntegerCustom => {
+                    HistogramValue::Integer(Box::new(Histogram { sum: v, ..Histogram::default() }))
+                }
+                HistogramType::Float | HistogramType::FloatCustom => {
+                    HistogramValue::Float(Box::new(FloatHistogram {
+                        sum: v,
+                        ..FloatHistogram::default()
+                    }))
+                }
             };
             let series_ref = series.records.cold[series.place].series_ref;
             self.converted.push(StagedHistogram { series_ref, slot, t, start_t, value });

@@ -20,8 +20,7 @@ pub(crate) struct Exemplars {
 }
 
 fn equal(a: &Exemplar, b: &Exemplar) -> bool {
-    let same_time =
-        a.timestamp_ms == b.timestamp_ms || !(a.has_timestamp || b.has_timestamp);
+    let same_time = a.timestamp_ms == b.timestamp_ms || !(a.has_timestamp || b.has_timestamp);
     a.labels == b.labels && same_time && a.value == b.value
 }
 
@@ -61,9 +60,7 @@ impl Exemplars {
         let (t, last) = (e.timestamp_ms, newest.timestamp_ms);
         let late = t < last && t <= last.saturating_sub(window_ms)
             || t == last && e.value < newest.value
-            || t == last
-                && e.value == newest.value
-                && e.labels.hash64() < newest.labels.hash64();
+            || t == last && e.value == newest.value && e.labels.hash64() < newest.labels.hash64();
         if late { Err(AppendError::OutOfOrderExemplar) } else { Ok(true) }
     }
 
@@ -109,8 +106,7 @@ impl Exemplars {
     /// Exemplars inside `range` of series that satisfy one of the matcher sets, in label order.
     pub fn select(&self, range: TimeRange, sets: &[Vec<Matcher>]) -> Vec<SeriesExemplars> {
         let matches = |labels: &Labels| {
-            sets.iter()
-                .any(|set| set.iter().all(|m| m.matches(labels.get(&m.name).unwrap_or(""))))
+            sets.iter().any(|set| set.iter().all(|m| m.matches(labels.get(&m.name).unwrap_or(""))))
         };
         let mut found: Vec<SeriesExemplars> = (self.series.iter())
             .filter(|(labels, _)| matches(labels))

@@ -22,9 +22,21 @@ type Slots = Vec<(Slot, u64)>;
 #[derive(Debug)]
 enum Step {
     /// Drop what is before `mint`, and of late samples the chunks up to `late` in `chunks_head`.
-    Truncate { mint: i64, late: Option<u64>, views: u64 },
-    Bury { slots: Slots, mint: i64, appenders: u64 },
-    Recycle { slots: Vec<Slot>, views: u64, appenders: u64 },
+    Truncate {
+        mint: i64,
+        late: Option<u64>,
+        views: u64,
+    },
+    Bury {
+        slots: Slots,
+        mint: i64,
+        appenders: u64,
+    },
+    Recycle {
+        slots: Vec<Slot>,
+        views: u64,
+        appenders: u64,
+    },
 }
 
 /// What has to be done yet, in order.

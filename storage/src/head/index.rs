@@ -235,10 +235,7 @@ impl PostingsSource for HeadIndex {
         let Some(name) = self.symbols.name_id(name) else { return Ok(()) };
         for &id in self.symbols.pairs_of(name) {
             let value = self.symbols.pair(id).1;
-            if value.starts_with(prefix)
-                && self.list_len(id) > 0
-                && visit(value, id).is_break()
-            {
+            if value.starts_with(prefix) && self.list_len(id) > 0 && visit(value, id).is_break() {
                 break;
             }
         }
@@ -257,11 +254,7 @@ impl PostingsSource for HeadIndex {
         Ok(HeadIndex::list_len(self, pair))
     }
 
-    fn with_list(
-        &self,
-        pair: PairId,
-        with: &mut dyn FnMut(ListRef<'_>),
-    ) -> Result<(), QueryError> {
+    fn with_list(&self, pair: PairId, with: &mut dyn FnMut(ListRef<'_>)) -> Result<(), QueryError> {
         with(self.lists.get(pair as usize).unwrap_or(&SlotList::None).as_list());
         Ok(())
     }

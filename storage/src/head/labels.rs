@@ -8,8 +8,8 @@ use super::symbols::PairId;
 
 #[derive(Debug)]
 struct Page {
-    start: [u32; PAGE_SLOTS],
-    len: [u16; PAGE_SLOTS],
+    start: Box<[u32; PAGE_SLOTS]>,
+    len: Box<[u16; PAGE_SLOTS]>,
     pairs: Vec<PairId>,
     garbage: usize,
 }
@@ -17,7 +17,7 @@ struct Page {
 /// Labels by slot.
 #[derive(Debug, Default)]
 pub(crate) struct SlotLabels {
-    pages: Vec<Box<Page>>,
+    pages: Vec<Page>,
 }
 
 fn split(slot: Slot) -> (usize, usize) {
@@ -38,12 +38,12 @@ impl SlotLabels {
         let (page, at) = split(slot);
         while self.pages.len() <= page {
             let empty = Page {
-                start: [0; PAGE_SLOTS],
-                len: [0; PAGE_SLOTS],
+                start: Box::new([0; PAGE_SLOTS]),
+                len: Box::new([0; PAGE_SLOTS]),
                 pairs: Vec::new(),
                 garbage: 0,
             };
-            self.pages.push(Box::new(empty));
+            self.pages.push(empty);
         }
         let page = &mut self.pages[page];
         if page.pairs.len() + pairs.len() > page.pairs.capacity() {
@@ -64,7 +64,7 @@ impl SlotLabels {
         page.len[at] = 0;
         if page.garbage * 2 > page.pairs.len() {
             let mut pairs = Vec::with_capacity(page.pairs.len() - page.garbage);
-            for (start, len) in page.start.iter_mut().zip(page.len) {
+            for (start, len) in page.start.iter_mut().zip(*page.len) {
                 let old = *start as usize;
                 *start = pairs.len() as u32;
                 pairs.extend_from_slice(&page.pairs[old..old + len as usize]);

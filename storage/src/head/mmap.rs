@@ -81,11 +81,7 @@ impl HeadChunks {
             FileError::Io { .. } => QueryError::Io(e.to_string()),
             _ => QueryError::Corrupt(e.to_string()),
         })?;
-        Ok(EncodedChunk {
-            range: chunk.range,
-            encoding: chunk.encoding,
-            data: chunk.data.to_vec(),
-        })
+        Ok(EncodedChunk { range: chunk.range, encoding: chunk.encoding, data: chunk.data.to_vec() })
     }
 }
 

@@ -35,19 +35,16 @@ mod view;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::{
-    AppendError, AppendOptions, Appender, Exemplar, Labels, Matcher, Metadata, TimeRange,
-};
+use model::{AppendError, AppendOptions, Appender, Exemplar, Labels, Matcher, Metadata, TimeRange};
 
 use self::append::HeadAppender;
 use self::apply::{Apply, Done};
 use self::commit::CommitState;
 use self::exemplars::Exemplars;
 pub use self::exemplars::SeriesExemplars;
+pub(crate) use self::gc::Garbage;
 use self::index::HeadIndex;
 use self::isolation::{Isolation, Openings};
 use self::judge::Bounds;
@@ -56,7 +53,6 @@ use self::mmap::HeadChunks;
 use self::refs::RefDirectory;
 use self::series::{MAX_SLOTS, PAGE_SLOTS, Pages, Slot, page_number, place};
 use self::times::Times;
-pub(crate) use self::gc::Garbage;
 pub(crate) use self::view::HeadView;
 use crate::chunk::EncodeOptions;
 use crate::db::{DbError, FloatEncoding, Level, LogFn, Options, RuntimeOptions};
@@ -249,7 +245,9 @@ impl Head {
             return Err(AppendError::LimitExceeded(format!("head series limit {limit} reached")));
         }
         if series as usize >= MAX_SLOTS - SLOT_RESERVE - PAGE_SLOTS {
-            return Err(AppendError::LimitExceeded("the head holds as many series as it can".into()));
+            return Err(AppendError::LimitExceeded(
+                "the head holds as many series as it can".into(),
+            ));
         }
         Ok(())
     }

@@ -74,7 +74,12 @@ impl OooSeries {
 
     /// Turns the samples into chunks of `chunks_head`; returns where they went, 0 for one that
     /// waits in memory.
-    pub fn spill(&mut self, series_ref: u64, chunks: &HeadChunks, options: EncodeOptions) -> Vec<u64> {
+    pub fn spill(
+        &mut self,
+        series_ref: u64,
+        chunks: &HeadChunks,
+        options: EncodeOptions,
+    ) -> Vec<u64> {
         let columns = columns_of(&self.samples);
         let Ok(encoded) = encode(&columns, options) else { return Vec::new() };
         self.samples.clear();
@@ -291,7 +296,8 @@ mod tests {
             ts.iter().for_each(|&(t, v)| c.push_float(t, v));
             c
         };
-        let out = merge(&run(&[(1, 1.0), (3, 3.0), (9, 9.0)]), &run(&[(0, 0.5), (3, 7.0), (4, 4.0)]));
+        let out =
+            merge(&run(&[(1, 1.0), (3, 3.0), (9, 9.0)]), &run(&[(0, 0.5), (3, 7.0), (4, 4.0)]));
         assert_eq!(out, run(&[(0, 0.5), (1, 1.0), (3, 3.0), (4, 4.0), (9, 9.0)]));
     }
 }

@@ -45,7 +45,8 @@ impl RefSnapshot {
     #[inline]
     fn get(&self, series_ref: u64) -> Option<Slot> {
         let at = position(&self.runs, series_ref / RUN as u64).ok()?;
-        let slot = self.runs[at].1.slots[(series_ref % RUN as u64) as usize].load(Ordering::Acquire);
+        let slot =
+            self.runs[at].1.slots[(series_ref % RUN as u64) as usize].load(Ordering::Acquire);
         (slot != NONE).then_some(slot)
     }
 }

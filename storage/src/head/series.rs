@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use model::{EncodedChunk, Metadata};
 use model::columns::HistogramValue;
+use model::{EncodedChunk, Metadata};
 
 use super::ooo::OooSeries;
 use super::open::BoxedChunk;
@@ -242,9 +242,10 @@ impl Pages {
 
     /// A page, made when absent; `None` beyond [`MAX_SLOTS`].
     pub fn get_or_make(&self, number: usize) -> Option<&Page> {
-        let group = self.groups.get(number / PAGES_PER_GROUP)?.get_or_init(|| {
-            std::iter::repeat_with(OnceLock::new).take(PAGES_PER_GROUP).collect()
-        });
+        let group = self
+            .groups
+            .get(number / PAGES_PER_GROUP)?
+            .get_or_init(|| std::iter::repeat_with(OnceLock::new).take(PAGES_PER_GROUP).collect());
         Some(group[number % PAGES_PER_GROUP].get_or_init(|| Box::new(Page::new())))
     }
 

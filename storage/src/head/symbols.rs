@@ -199,7 +199,8 @@ impl Symbols {
                 continue;
             };
             let value = text_at(&self.segments, pair.value);
-            if let Ok(entry) = self.pair_ids.find_entry(hash(pair.name, value), |&other| other == id)
+            if let Ok(entry) =
+                self.pair_ids.find_entry(hash(pair.name, value), |&other| other == id)
             {
                 entry.remove();
             }

@@ -112,7 +112,6 @@ impl Tail {
         }
         *self = Tail::EMPTY;
     }
-
 }
 
 /// Writes bits behind a tail.

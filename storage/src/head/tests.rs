@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use model::{
-    AppendOptions, CancelToken, Columns, Histogram, Labels, Matcher, SeriesRef, Span,
-    TimeRange, Value,
+    AppendOptions, CancelToken, Columns, Histogram, Labels, Matcher, SeriesRef, Span, TimeRange,
+    Value,
 };
 
 use super::*;

@@ -185,13 +185,13 @@ impl HeadView {
     fn late_columns(&self, ooo: &OooSeries, range: TimeRange) -> Result<Columns, QueryError> {
         let mut merged = columns_of(&ooo.samples);
         clip(&mut merged, range);
-        let mapped = ooo.chunks.iter().filter(|c| {
-            TimeRange { min: c.min_t, max: c.max_t() }.overlaps(range)
-        });
+        let mapped = ooo
+            .chunks
+            .iter()
+            .filter(|c| TimeRange { min: c.min_t, max: c.max_t() }.overlaps(range));
         let waiting = ooo.unwritten.iter().filter(|c| c.range.overlaps(range));
-        let pieces = mapped
-            .map(|c| Piece::Mapped(*c))
-            .chain(waiting.map(|c| Piece::Copy(c.clone())));
+        let pieces =
+            mapped.map(|c| Piece::Mapped(*c)).chain(waiting.map(|c| Piece::Copy(c.clone())));
         for piece in pieces {
             let mut columns = Columns::default();
             self.decode(piece, usize::MAX, range, &mut columns)?;
@@ -255,7 +255,8 @@ pub(crate) fn clip(columns: &mut Columns, range: TimeRange) {
 
 impl BlockReader for HeadView {
     fn range(&self) -> TimeRange {
-        let (min, max) = if self.out_of_order { self.head.late_bounds() } else { (i64::MAX, i64::MIN) };
+        let (min, max) =
+            if self.out_of_order { self.head.late_bounds() } else { (i64::MAX, i64::MIN) };
         if min > max {
             return self.range;
         }
@@ -363,7 +364,8 @@ impl BlockReader for HeadView {
             let span = piece.range();
             let chunk = self.bytes(piece)?;
             let samples = crate::chunk::num_samples(chunk.encoding, &chunk.data).unwrap_or(0);
-            let whole = shown >= samples && self.range.min <= span.min && span.max <= self.range.max;
+            let whole =
+                shown >= samples && self.range.min <= span.min && span.max <= self.range.max;
             if whole {
                 chunks.push(chunk);
                 continue;

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use model::{
-    CancelToken, Columns, Labels, MatchOp, Matcher, Queryable, SelectHints, TimeRange,
-};
+use model::{CancelToken, Columns, Labels, MatchOp, Matcher, Queryable, SelectHints, TimeRange};
 
 use super::{Db, Env, Options, ReplayProgress};
 use crate::fs::Fs;

@@ -347,7 +347,9 @@ impl Replay<'_> {
             if range != EVERYTHING && range.max < self.min_valid {
                 continue;
             }
-            match self.resolve(stone.series.0, if range == EVERYTHING { i64::MIN } else { range.max }) {
+            match self
+                .resolve(stone.series.0, if range == EVERYTHING { i64::MIN } else { range.max })
+            {
                 Some((series_ref, slot)) if range == EVERYTHING => self.remove(series_ref, slot),
                 Some((series_ref, _)) => write(&self.head.tombstones).add(series_ref, range),
                 None if range == EVERYTHING => {}
