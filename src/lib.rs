@@ -12,4 +12,5 @@ pub mod remote;
 pub mod scrape;
 pub mod server;
 pub mod telemetry;
+pub mod textparse;
 pub mod web;
