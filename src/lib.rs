@@ -13,4 +13,5 @@ pub mod scrape;
 pub mod server;
 pub mod telemetry;
 pub mod textparse;
+pub mod tool;
 pub mod web;

@@ -1,0 +1,53 @@
+//! `check config`: whether the server would take a configuration.
+
+use std::path::Path;
+
+use model::number::go_quote;
+
+use super::Call;
+use crate::config::{Config, LoadOptions};
+
+/// `check config`
+pub fn config(call: &mut Call<'_>) -> std::io::Result<u8> {
+    if let Some(missing) = call.args.iter().find(|f| !Path::new(f).exists()) {
+        writeln!(call.err, "epitool: error: path '{missing}' does not exist, try --help")?;
+        return Ok(1);
+    }
+    let syntax_only = call.flags.contains(&"syntax-only");
+    let agent = call.flags.contains(&"agent");
+    let mut code = 0;
+    for file in &call.args {
+        writeln!(call.out, "Checking {file}")?;
+        match check(file, agent, syntax_only) {
+            Ok(()) => {
+                writeln!(call.out, " SUCCESS: {file} is valid prometheus config file syntax")?;
+                // What Prometheus takes and this server does not take yet.
+                let strict = LoadOptions { agent, accept_unsupported: false };
+                if let Err(e) = Config::load(file, strict) {
+                    writeln!(call.err, "  WARNING: not yet in this server: {e}")?;
+                }
+            }
+            Err(e) => {
+                writeln!(call.err, "  FAILED: {e}")?;
+                code = 1;
+            }
+        }
+        writeln!(call.out)?;
+    }
+    Ok(code)
+}
+
+fn check(file: &str, agent: bool, syntax_only: bool) -> Result<(), String> {
+    let config = Config::check(file, agent).map_err(|e| e.to_string())?;
+    if syntax_only {
+        return Ok(());
+    }
+    for pattern in &config.rule_files {
+        let found = crate::config::glob::glob(pattern).map_err(|e| e.to_string())?;
+        if found.is_empty() && !pattern.contains(['*', '?', '[']) {
+            return Err(format!("{} does not point to an existing file", go_quote(pattern)));
+        }
+    }
+    let options = LoadOptions { agent, accept_unsupported: true };
+    config.all_scrape_configs(options).map(drop).map_err(|e| e.to_string())
+}
