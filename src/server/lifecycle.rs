@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::reload::{Reloader, engine, now_seconds};
+use super::scraping::Scraping;
 use super::source::{ConfigSource, Loaded};
 use super::tsdb::{self, Housekeeping, Retention};
 use super::{fatal, logged};
@@ -96,7 +97,8 @@ pub async fn run(
     let housekeeping = Housekeeping::start(&db, &options.tsdb)
         .map_err(|e| fatal(&format!("starting threads failed: {}", gotext::os_error(&e))))?;
 
-    let mut reloader = Reloader::new(Arc::clone(&api), source, features);
+    let scraping = Scraping::start(&api, &db);
+    let mut reloader = Reloader::new(Arc::clone(&api), source, features, scraping);
     let outcome = match reloader.reload(&db).await {
         Ok(()) => {
             app.set_readiness(Readiness::Ready);

@@ -7,6 +7,7 @@
 
 mod lifecycle;
 mod reload;
+mod scraping;
 mod source;
 mod tsdb;
 

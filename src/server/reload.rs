@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use promql::{Engine, EngineOptions};
 use storage::db::Db;
 
+use super::scraping::Scraping;
 use super::source::{ConfigSource, Loaded};
 use super::tsdb::{Retention, max_block_ms, runtime_options};
 use crate::api::Api;
@@ -25,6 +26,7 @@ pub struct Reloader {
     /// Checksum of the files that were loaded last.
     pub checksum: Option<u64>,
     last_retention: Option<Retention>,
+    scraping: Scraping,
 }
 
 /// The engine for a configuration.
@@ -39,8 +41,13 @@ pub fn engine(options: &Options, features: &FeatureSet, config: &Config) -> Engi
 
 impl Reloader {
     /// A reloader that has loaded nothing yet.
-    pub fn new(api: Arc<Api>, source: ConfigSource, features: FeatureSet) -> Reloader {
-        Reloader { api, source, features, checksum: None, last_retention: None }
+    pub fn new(
+        api: Arc<Api>,
+        source: ConfigSource,
+        features: FeatureSet,
+        scraping: Scraping,
+    ) -> Reloader {
+        Reloader { api, source, features, checksum: None, last_retention: None, scraping }
     }
 
     /// Loads the configuration anew and applies it; the error is what `/-/reload` answers.
@@ -140,7 +147,7 @@ impl Reloader {
         let web_took = began.elapsed();
 
         let began = Instant::now();
-        fail(self.scrape(config, jobs).await);
+        fail(self.scraping.apply(config.global.external_labels.labels(), jobs).await);
         if failed { Err(()) } else { Ok([storage_took, web_took, began.elapsed()]) }
     }
 
@@ -157,14 +164,8 @@ impl Reloader {
     }
 
     /// Stops what the configuration started.
-    pub async fn stop(&mut self) {}
-
-    async fn scrape(
-        &mut self,
-        _config: Config,
-        _jobs: Vec<crate::config::ScrapeConfig>,
-    ) -> Result<(), String> {
-        Ok(())
+    pub async fn stop(&mut self) {
+        self.scraping.stop().await;
     }
 }
 
