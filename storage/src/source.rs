@@ -42,6 +42,15 @@ pub trait BlockReader: Send + Sync {
     /// The labels of a series from `postings`.
     fn labels(&self, id: SeriesId) -> Result<Labels, QueryError>;
 
+    /// Appends the labels of `ids` (ascending, from `postings`) to `out`: what neighbours share is
+    /// then looked up once.
+    fn labels_of(&self, ids: &[SeriesId], out: &mut Vec<Labels>) -> Result<(), QueryError> {
+        for id in ids {
+            out.push(self.labels(*id)?);
+        }
+        Ok(())
+    }
+
     /// Hands one label's value (empty when absent) to `with`, without building the label set.
     fn label_value(
         &self,

@@ -101,6 +101,10 @@ impl BlockReader for Block {
         self.index.labels(id)
     }
 
+    fn labels_of(&self, ids: &[SeriesId], out: &mut Vec<Labels>) -> Result<(), QueryError> {
+        self.index.labels_of(ids, out)
+    }
+
     fn label_value(
         &self,
         id: SeriesId,

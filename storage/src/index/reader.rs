@@ -118,22 +118,16 @@ impl IndexReader {
 
     /// The labels of a series.
     pub fn labels(&self, id: u32) -> Result<Labels, QueryError> {
-        let bytes = self.bytes();
-        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(16);
-        let mut sorted = true;
-        let mut read = || {
-            let (content, offset) = series::entry(bytes, id, self.version)?;
-            for pair in LabelRefs::new(content, offset)? {
-                let (name, value) = pair?;
-                let pair = (self.symbols.get(bytes, name)?, self.symbols.get(bytes, value)?);
-                sorted &= pairs.last().is_none_or(|last| last.0 < pair.0) && !pair.1.is_empty();
-                pairs.push(pair);
-            }
-            Ok(())
-        };
-        read().map_err(|e| self.corrupt(e))?;
-        // What a store writes is sorted; other bytes must not make an invalid label set.
-        Ok(if sorted { Labels::from_sorted(pairs) } else { Labels::from_pairs(pairs) })
+        LabelsDecoder::new(self).decode(id).map_err(|e| self.corrupt(e))
+    }
+
+    /// Appends the labels of `ids` to `out`.
+    pub fn labels_of(&self, ids: &[u32], out: &mut Vec<Labels>) -> Result<(), QueryError> {
+        let mut decoder = LabelsDecoder::new(self);
+        for id in ids {
+            out.push(decoder.decode(*id).map_err(|e| self.corrupt(e))?);
+        }
+        Ok(())
     }
 
     /// Label names, ascending.
@@ -163,6 +157,61 @@ impl IndexReader {
             .collect::<Result<Vec<String>, QueryError>>()?;
         names.sort_unstable();
         Ok(names)
+    }
+}
+
+/// Decodes label sets one after the other. Neighbours have most labels in common, at the same
+/// places; those are not looked up again.
+struct LabelsDecoder<'a> {
+    reader: &'a IndexReader,
+    bytes: &'a [u8],
+    /// The last label set as symbol references and as strings.
+    refs: Vec<(u32, u32)>,
+    pairs: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> LabelsDecoder<'a> {
+    fn new(reader: &'a IndexReader) -> LabelsDecoder<'a> {
+        let (refs, pairs) = (Vec::with_capacity(16), Vec::with_capacity(16));
+        LabelsDecoder { reader, bytes: reader.bytes(), refs, pairs }
+    }
+
+    fn decode(&mut self, id: u32) -> Result<Labels, IndexCorruption> {
+        let (content, offset) = series::entry(self.bytes, id, self.reader.version)?;
+        let mut len = 0;
+        for (i, refs) in LabelRefs::new(content, offset)?.enumerate() {
+            let refs = refs?;
+            len = i + 1;
+            match self.refs.get(i) {
+                Some(known) if *known == refs => {}
+                Some((name, _)) if *name == refs.0 => {
+                    self.refs[i].1 = refs.1;
+                    self.pairs[i].1 = self.symbol(refs.1)?;
+                }
+                _ => {
+                    self.refs.truncate(i);
+                    self.pairs.truncate(i);
+                    let pair = (self.symbol(refs.0)?, self.symbol(refs.1)?);
+                    self.refs.push(refs);
+                    self.pairs.push(pair);
+                }
+            }
+        }
+        self.refs.truncate(len);
+        self.pairs.truncate(len);
+        let pairs = self.pairs.iter().copied();
+        // What a store writes is sorted; other bytes must not make an invalid label set.
+        let sorted = self.pairs.is_sorted_by(|a, b| a.0 < b.0);
+        Ok(if sorted && self.pairs.iter().all(|(_, value)| !value.is_empty()) {
+            Labels::from_sorted(pairs)
+        } else {
+            Labels::from_pairs(pairs)
+        })
+    }
+
+    #[inline]
+    fn symbol(&self, symbol: u32) -> Result<&'a str, IndexCorruption> {
+        self.reader.symbols.get(self.bytes, symbol)
     }
 }
 

@@ -8,8 +8,10 @@ use super::heap::MinHeap;
 use super::selection::{MergedSelection, Part, SourceSelection};
 use crate::source::{BlockReader, SeriesId};
 
-/// Series selected between two questions whether to stop.
+/// Series merged between two questions whether to stop.
 const CANCEL_EVERY: usize = 256;
+/// Label sets asked for at a time.
+const BATCH: usize = 128;
 
 /// Reads several sources as one store. The sources and what they show do not change as long as it
 /// is held.
@@ -150,23 +152,56 @@ pub(crate) fn in_label_order(
     if source.label_ordered() {
         return Ok(ids);
     }
-    let mut labelled: Vec<(Labels, SeriesId)> = Vec::with_capacity(ids.len());
-    for (n, id) in ids.into_iter().enumerate() {
-        if n % CANCEL_EVERY == 0 {
-            check(cancel)?;
-        }
-        labelled.push((source.labels(id)?, id));
+    let mut labels: Vec<Labels> = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(BATCH) {
+        check(cancel)?;
+        source.labels_of(ids, &mut labels)?;
     }
+    let mut labelled: Vec<(Labels, SeriesId)> = labels.into_iter().zip(ids).collect();
     labelled.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(labelled.into_iter().map(|(_, id)| id).collect())
 }
 
-/// The next series of one source.
+/// The series of one source that are left; the labels of the next few are at hand.
 struct Cursor {
     source: usize,
+    ids: Vec<SeriesId>,
+    next: usize,
+    /// Labels of the ids from `from` on.
+    batch: Vec<Labels>,
+    from: usize,
+    /// Labels of the next series.
     labels: Labels,
-    ids: std::vec::IntoIter<SeriesId>,
-    id: SeriesId,
+}
+
+impl Cursor {
+    fn new(source: usize, ids: Vec<SeriesId>) -> Cursor {
+        let (batch, labels) = (Vec::new(), Labels::empty());
+        Cursor { source, ids, next: 0, batch, from: 0, labels }
+    }
+
+    fn part(&self) -> Part {
+        Part { source: self.source as u32, id: self.ids[self.next] }
+    }
+
+    /// Gets the labels of series number `next`; `false` when there is none.
+    fn load(&mut self, source: &dyn BlockReader, next: usize) -> Result<bool, QueryError> {
+        self.next = next;
+        if next >= self.ids.len() {
+            return Ok(false);
+        }
+        if next - self.from >= self.batch.len() {
+            self.from = next;
+            self.batch.clear();
+            let end = self.ids.len().min(next + BATCH);
+            source.labels_of(&self.ids[next..end], &mut self.batch)?;
+        }
+        match self.batch.get_mut(next - self.from) {
+            Some(labels) => self.labels = std::mem::take(labels),
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 /// Visits the distinct label sets of several sources in order, each with the parts that have it in
@@ -177,12 +212,13 @@ pub(crate) fn merge_series<E: From<QueryError>>(
     cancel: &CancelToken,
     mut visit: impl FnMut(&Labels, &[Part]) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let less = |a: &Cursor, b: &Cursor| a.labels < b.labels;
+    // Equal labels are the common case, and equal bytes are quickly seen.
+    let less = |a: &Cursor, b: &Cursor| a.labels != b.labels && a.labels < b.labels;
     let mut heap = MinHeap::new();
     for (source, ids) in lists.into_iter().enumerate() {
-        let mut ids = ids.into_iter();
-        if let Some(id) = ids.next() {
-            heap.push(Cursor { source, labels: sources[source].labels(id)?, ids, id }, less);
+        let mut cursor = Cursor::new(source, ids);
+        if cursor.load(&*sources[source], 0)? {
+            heap.push(cursor, less);
         }
     }
     let mut equal: Vec<Cursor> = Vec::new();
@@ -199,14 +235,13 @@ pub(crate) fn merge_series<E: From<QueryError>>(
             equal.extend(heap.pop(less));
         }
         parts.clear();
-        parts.extend(equal.iter().map(|c| Part { source: c.source as u32, id: c.id }));
+        parts.extend(equal.iter().map(Cursor::part));
         if !visit(&labels, &parts)? {
             return Ok(());
         }
         for mut cursor in equal.drain(..) {
-            if let Some(id) = cursor.ids.next() {
-                cursor.id = id;
-                cursor.labels = sources[cursor.source].labels(id)?;
+            let next = cursor.next + 1;
+            if cursor.load(&*sources[cursor.source], next)? {
                 heap.push(cursor, less);
             }
         }

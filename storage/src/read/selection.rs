@@ -62,6 +62,8 @@ pub(crate) struct Part {
 #[derive(Default)]
 pub(super) struct MergedSelection {
     sources: Vec<Arc<dyn BlockReader>>,
+    /// What the sources' ranges were: that of a head may grow, what it shows does not.
+    ranges: Vec<TimeRange>,
     parts: Vec<Part>,
     /// End of each series' parts.
     ends: Vec<u32>,
@@ -72,10 +74,11 @@ pub(super) struct MergedSelection {
 
 impl MergedSelection {
     pub(super) fn new(sources: Vec<Arc<dyn BlockReader>>, xor2: bool) -> MergedSelection {
-        let mut ranges: Vec<TimeRange> = sources.iter().map(|s| s.range()).collect();
-        ranges.sort_by_key(|r| r.min);
-        let disjoint = ranges.windows(2).all(|pair| !pair[0].overlaps(pair[1]));
-        MergedSelection { sources, parts: Vec::new(), ends: Vec::new(), disjoint, xor2 }
+        let ranges: Vec<TimeRange> = sources.iter().map(|s| s.range()).collect();
+        let mut sorted = ranges.clone();
+        sorted.sort_by_key(|r| r.min);
+        let disjoint = sorted.windows(2).all(|pair| !pair[0].overlaps(pair[1]));
+        MergedSelection { sources, ranges, parts: Vec::new(), ends: Vec::new(), disjoint, xor2 }
     }
 
     /// Adds a series. Its parts stay in the order they are given, unless no two can overlap.
@@ -83,8 +86,8 @@ impl MergedSelection {
         let start = self.parts.len();
         self.parts.extend_from_slice(parts);
         if self.disjoint {
-            let sources = &self.sources;
-            self.parts[start..].sort_by_key(|p| sources[p.source as usize].range().min);
+            let ranges = &self.ranges;
+            self.parts[start..].sort_by_key(|p| ranges[p.source as usize].min);
         }
         self.ends.push(self.parts.len() as u32);
     }
@@ -116,13 +119,12 @@ impl MergedSelection {
         out: &mut Columns,
     ) -> Result<(), QueryError> {
         for part in parts {
-            let source = self.source(*part);
             // Nothing outside a source's own range is asked for, so times ascend whatever is stored.
-            let own = source.range();
+            let own = self.ranges[part.source as usize];
             let range = TimeRange { min: range.min.max(own.min), max: range.max.min(own.max) };
             if range.min <= range.max {
                 let start = out.len();
-                source.read(part.id, range, out)?;
+                self.source(*part).read(part.id, range, out)?;
                 forget_reset(out, start);
             }
         }
@@ -138,9 +140,8 @@ impl MergedSelection {
         let mut columns = Vec::with_capacity(parts.len());
         for part in parts {
             let mut one = Columns::default();
-            let source = self.source(*part);
-            if source.range().overlaps(range) {
-                source.read(part.id, range, &mut one)?;
+            if self.ranges[part.source as usize].overlaps(range) {
+                self.source(*part).read(part.id, range, &mut one)?;
             }
             columns.push(one);
         }
