@@ -5,12 +5,15 @@
 
 use super::otlp::OtlpConfig;
 use super::root::Config;
-use super::scrape::ScrapeConfig;
+use super::scrape::{ScrapeConfig, ScrapeProtocol};
 use super::sd::DiscoveryConfig;
 use super::yaml::{Field, NodeRef, Tree};
 
 /// A key and whether a configuration needs it to do something.
 type Row = (&'static str, fn(&Config) -> bool);
+
+/// The same for a job.
+type JobRow = (&'static str, fn(&ScrapeConfig) -> bool);
 
 /// Top-level keys.
 const SECTIONS: &[Row] = &[
@@ -28,6 +31,31 @@ const SECTIONS: &[Row] = &[
     ("otlp", |config| config.otlp != OtlpConfig::preset()),
 ];
 
+/// Keys of a job, in its own section or inherited from `global`.
+const JOB_KEYS: &[JobRow] = &[
+    ("scrape_native_histograms", ScrapeConfig::native_histograms),
+    ("convert_classic_histograms_to_nhcb", |job| {
+        job.convert_classic_histograms_to_nhcb == Some(true)
+    }),
+    ("scrape_failure_log_file", |job| !job.scrape_failure_log_file.is_empty()),
+    // Of the formats in the list, one at least must be one that this version parses.
+    ("scrape_protocols", |job| !job.protocols().iter().any(is_text)),
+    ("fallback_scrape_protocol", |job| {
+        let fallback = &job.fallback_scrape_protocol;
+        !fallback.0.is_empty() && !is_text(fallback)
+    }),
+    ("oauth2", |job| job.http_client.oauth2.is_some()),
+    ("server_name", |job| !job.http_client.tls_config.server_name.is_empty()),
+    ("proxy_connect_header", |job| !job.http_client.proxy.proxy_connect_header.is_empty()),
+];
+
+fn is_text(protocol: &ScrapeProtocol) -> bool {
+    protocol.0.starts_with("PrometheusText")
+}
+
+/// Keys of `global` that no job shows.
+const GLOBAL_KEYS: &[Row] = &[("query_log_file", |config| !config.global.query_log_file.is_empty())];
+
 /// Kinds of service discovery that work; all others are refused.
 const DISCOVERY: &[&str] = &["static_configs", "file_sd_configs"];
 
@@ -39,12 +67,25 @@ pub fn check(config: &Config, tree: &Tree, path: &str) -> Result<(), String> {
             return Err(refusal(key, path, line));
         }
     }
+    for (key, needed) in GLOBAL_KEYS {
+        if needed(config) {
+            return Err(refusal(key, path, line_below(tree, "global", key)));
+        }
+    }
+    let threshold = config.storage.tsdb.as_ref().map_or(0.0, |t| t.stale_series_compaction_threshold);
+    if threshold > 0.0 {
+        return Err(refusal("stale_series_compaction_threshold", path, None));
+    }
     check_jobs(&config.scrape_configs, tree, path)
 }
 
 /// Refuses kinds of service discovery that do not work, with the place in the file.
 pub fn check_jobs(jobs: &[ScrapeConfig], tree: &Tree, path: &str) -> Result<(), String> {
     for job in jobs {
+        if let Some((key, _)) = JOB_KEYS.iter().find(|(_, needed)| needed(job)) {
+            let line = line_in_jobs(tree, &job.job_name, key);
+            return Err(refusal(key, path, line.or_else(|| line_below(tree, "global", key))));
+        }
         for source in &job.discovery.configs {
             let key = source.key();
             if !DISCOVERY.contains(&key) {
@@ -66,6 +107,10 @@ fn entry<'a>(node: NodeRef<'a>, key: &str) -> Option<(NodeRef<'a>, NodeRef<'a>)>
 
 fn line_of(node: NodeRef<'_>, key: &str) -> Option<usize> {
     entry(node, key).map(|(k, _)| k.line())
+}
+
+fn line_below(tree: &Tree, section: &str, key: &str) -> Option<usize> {
+    line_of(entry(tree.root()?, section)?.1, key)
 }
 
 fn line_in_jobs(tree: &Tree, job: &str, key: &str) -> Option<usize> {
