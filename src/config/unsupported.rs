@@ -54,7 +54,8 @@ fn is_text(protocol: &ScrapeProtocol) -> bool {
 }
 
 /// Keys of `global` that no job shows.
-const GLOBAL_KEYS: &[Row] = &[("query_log_file", |config| !config.global.query_log_file.is_empty())];
+const GLOBAL_KEYS: &[Row] =
+    &[("query_log_file", |config| !config.global.query_log_file.is_empty())];
 
 /// Kinds of service discovery that work; all others are refused.
 const DISCOVERY: &[&str] = &["static_configs", "file_sd_configs"];
@@ -72,7 +73,8 @@ pub fn check(config: &Config, tree: &Tree, path: &str) -> Result<(), String> {
             return Err(refusal(key, path, line_below(tree, "global", key)));
         }
     }
-    let threshold = config.storage.tsdb.as_ref().map_or(0.0, |t| t.stale_series_compaction_threshold);
+    let threshold =
+        config.storage.tsdb.as_ref().map_or(0.0, |t| t.stale_series_compaction_threshold);
     if threshold > 0.0 {
         return Err(refusal("stale_series_compaction_threshold", path, None));
     }
