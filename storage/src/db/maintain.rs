@@ -129,11 +129,15 @@ impl Db {
         Ok(())
     }
 
-    /// Merges blocks until the plan is empty.
+    /// Merges blocks until the plan is empty. Blocks that end behind the head's lower bound stay out:
+    /// they hold what came late only, a merge would not say so any more, and the next start would
+    /// take the in-order samples of that time, which only the log has, for stored.
     fn merge_blocks(&self) -> Result<(), DbError> {
         let ranges = self.options.block_ranges();
         loop {
-            let blocks = self.view.get().blocks.clone();
+            let view = self.view.get();
+            let mut blocks = view.blocks.clone();
+            blocks.retain(|b| b.meta().max_time <= view.head_min);
             let metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta().clone()).collect();
             let chosen = plan(&metas, &ranges, self.options.allow_overlapping_compaction);
             if chosen.is_empty() {

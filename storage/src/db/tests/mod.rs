@@ -1,6 +1,7 @@
 //! The database as a whole: directories of the real server, restarts, maintenance, crashes.
 
 mod golden;
+mod model_test;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use crate::fs::Fs;
 
 /// A world with its own clock and predictable randomness; background work is not run.
 fn env(fs: Arc<dyn Fs>) -> Env {
-    let clock = Arc::new(AtomicI64::new(1_700_000_000_000));
-    let random = Arc::new(AtomicU64::new(1));
+    // Never the same twice, or blocks would take each other's names after a restart.
+    static CLOCK: AtomicI64 = AtomicI64::new(1_700_000_000_000);
+    static RANDOM: AtomicU64 = AtomicU64::new(1);
     Env {
         fs,
-        clock: Arc::new(move || clock.fetch_add(1, Ordering::Relaxed)),
-        random: Arc::new(move || u128::from(random.fetch_add(1, Ordering::Relaxed))),
+        clock: Arc::new(|| CLOCK.fetch_add(1, Ordering::Relaxed)),
+        random: Arc::new(|| u128::from(RANDOM.fetch_add(1, Ordering::Relaxed))),
         spawn: Arc::new(|name, job| {
             let _ = std::thread::Builder::new().name(name.into()).spawn(job);
         }),

@@ -1,0 +1,261 @@
+//! Random histories against a map: two appenders at a time, commits and rollbacks, kills and clean
+//! stops, maintenance, and queries that stay open across all of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{
+    AppendError, AppendOptions, Appendable, Appender, Labels, Querier, Queryable, SeriesRef,
+    TimeRange, Value,
+};
+
+use super::*;
+use crate::db::{RuntimeOptions, WalFsync};
+use crate::fs::SimFs;
+
+/// xorshift64*; the seed is printed with every failure.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+}
+
+const SERIES: u64 = 40;
+const MINUTE: i64 = 60_000;
+
+type Store = BTreeMap<u64, BTreeMap<i64, u64>>;
+
+fn labels(i: u64) -> Labels {
+    let (i, g) = (i.to_string(), (i % 3).to_string());
+    Labels::from_pairs([("__name__", "m"), ("g", g.as_str()), ("i", i.as_str())])
+}
+
+/// What series `i` says at `t`.
+fn value(i: u64, t: i64) -> f64 {
+    if t % 7 == 0 { i as f64 } else { i as f64 + t as f64 / 16.0 }
+}
+
+struct World {
+    rng: Rng,
+    fs: Arc<SimFs>,
+    options: Options,
+    db: Arc<Db>,
+    now: i64,
+    store: Store,
+    last: BTreeMap<u64, i64>,
+    /// Open queries with what they must show.
+    queries: Vec<(Arc<dyn Querier>, Store)>,
+}
+
+struct Batch {
+    appender: Box<dyn Appender>,
+    refs: BTreeMap<u64, SeriesRef>,
+    staged: Vec<(u64, i64)>,
+}
+
+const DIR: &str = "/data";
+
+impl World {
+    fn new(seed: u64, window: i64) -> World {
+        let fs = Arc::new(SimFs::new(seed));
+        let options = Options {
+            min_block_range_ms: 10 * MINUTE,
+            max_block_range_ms: 100 * MINUTE,
+            wal_segment_bytes: 32 << 10,
+            wal_fsync: WalFsync::Off,
+            samples_per_chunk: 12,
+            runtime: RuntimeOptions {
+                retention_time_ms: 0,
+                out_of_order_window_ms: window,
+                ..RuntimeOptions::default()
+            },
+            ..Options::default()
+        };
+        let db = open(Path::new(DIR), fs.clone(), options.clone());
+        World {
+            rng: Rng(seed | 1),
+            fs,
+            options,
+            db,
+            now: 100 * MINUTE,
+            store: Store::new(),
+            last: BTreeMap::new(),
+            queries: Vec::new(),
+        }
+    }
+
+    fn batch(&mut self) -> Batch {
+        let options = AppendOptions::default();
+        let mut batch = Batch {
+            appender: self.db.appender(options),
+            refs: BTreeMap::new(),
+            staged: Vec::new(),
+        };
+        self.fill(&mut batch);
+        batch
+    }
+
+    /// Stages samples of some series that are alive at this time of day.
+    fn fill(&mut self, batch: &mut Batch) {
+        let window = self.options.runtime.out_of_order_window_ms as u64;
+        let alive = (self.now / (30 * MINUTE)) as u64 * 7;
+        for _ in 0..self.rng.below(30) {
+            let i = alive + self.rng.below(SERIES);
+            let late = match self.rng.below(10) {
+                0..6 => 0,
+                6..9 => self.rng.below(3_000),
+                _ => self.rng.below(window.max(3_000)),
+            };
+            let t = self.now - late as i64;
+            let series = *batch
+                .refs
+                .entry(i)
+                .or_insert_with(|| batch.appender.series(&labels(i)).unwrap());
+            match batch.appender.append(series, t, 0, Value::Float(value(i, t))) {
+                Ok(()) => batch.staged.push((i, t)),
+                Err(AppendError::OutOfOrder | AppendError::TooOld | AppendError::OutOfBounds) => {}
+                Err(error) => panic!("{error}"),
+            }
+            let wrong = batch.appender.append(series, t, 0, Value::Float(-1.0));
+            if self.last.get(&i) == Some(&t) && window == 0 {
+                assert_eq!(wrong, Err(AppendError::Duplicate));
+            } else if wrong.is_ok() {
+                // Staged behind the right one, so it loses.
+                assert!(batch.staged.contains(&(i, t)));
+            }
+        }
+    }
+
+    fn end(&mut self, batch: Batch) {
+        if self.rng.below(6) == 0 {
+            batch.appender.rollback();
+            return;
+        }
+        batch.appender.commit().unwrap();
+        let window = self.options.runtime.out_of_order_window_ms;
+        for (i, t) in batch.staged {
+            let last = self.last.get(&i).copied().unwrap_or(i64::MIN);
+            if t > last || window > 0 {
+                self.store.entry(i).or_default().insert(t, value(i, t).to_bits());
+                self.last.insert(i, t.max(last));
+            }
+        }
+    }
+
+    fn restart(&mut self, clean: bool) {
+        self.queries.clear();
+        if clean {
+            self.db.close().unwrap();
+        }
+        let db = std::mem::replace(&mut self.db, placeholder());
+        // A killed process leaves what it wrote; its lock goes with it.
+        drop(db);
+        self.db = open(Path::new(DIR), self.fs.clone(), self.options.clone());
+    }
+
+    fn check(&self, querier: &dyn Querier, want: &Store, what: &str) {
+        let any = Matcher::new(MatchOp::Regex, "i", ".+").unwrap();
+        let selection =
+            querier.select(&[any], &SelectHints::default(), &CancelToken::default()).unwrap();
+        let mut got = Store::new();
+        for s in 0..selection.len() {
+            let i: u64 = selection.labels(s).get("i").unwrap().parse().unwrap();
+            assert_eq!(selection.labels(s), labels(i));
+            let mut columns = Columns::default();
+            selection.read(s, TimeRange::ALL, &mut columns).unwrap();
+            assert!(columns.timestamps.is_sorted_by(|a, b| a < b), "{what}: series {i} ascends");
+            let samples = columns.timestamps.iter().copied().zip(columns.floats);
+            got.insert(i, samples.map(|(t, v)| (t, v.to_bits())).collect());
+        }
+        got.retain(|_, samples| !samples.is_empty());
+        for (i, samples) in want {
+            let have = got.get(i).cloned().unwrap_or_default();
+            let missing: Vec<_> = samples.iter().filter(|(t, v)| have.get(t) != Some(v)).collect();
+            let extra: Vec<_> = have.iter().filter(|(t, v)| samples.get(t) != Some(v)).collect();
+            assert!(
+                missing.is_empty() && extra.is_empty(),
+                "{what}: series {i} at {}: missing {missing:?}, extra {extra:?}",
+                self.now
+            );
+        }
+        assert_eq!(got.len(), want.len(), "{what}: series");
+    }
+
+    fn step(&mut self) {
+        self.now += self.rng.below(40_000) as i64;
+        match self.rng.below(100) {
+            0..70 => {
+                let mut a = self.batch();
+                let b = self.batch();
+                self.fill(&mut a);
+                if self.rng.below(2) == 0 {
+                    self.end(a);
+                    self.end(b);
+                } else {
+                    self.end(b);
+                    self.end(a);
+                }
+            }
+            70..80 => self.db.maintain().unwrap(),
+            80..83 => {
+                let clean = self.rng.below(2) == 0;
+                self.restart(clean);
+            }
+            83..93 => {
+                let querier = self.db.querier(TimeRange::ALL).unwrap();
+                self.check(&*querier, &self.store, "now");
+                if self.options.runtime.out_of_order_window_ms == 0 {
+                    self.queries.push((querier, self.store.clone()));
+                }
+            }
+            _ => {
+                if !self.queries.is_empty() {
+                    let at = self.rng.below(self.queries.len() as u64) as usize;
+                    let (querier, want) = self.queries.swap_remove(at);
+                    self.check(&*querier, &want, "a query open for a while");
+                }
+            }
+        }
+    }
+}
+
+/// A database that is only there to be replaced.
+fn placeholder() -> Arc<Db> {
+    open(Path::new("/elsewhere"), Arc::new(SimFs::new(0)), Options::default())
+}
+
+fn history(seed: u64, window: i64, steps: usize) {
+    let mut world = World::new(seed, window);
+    for step in 0..steps {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step()));
+        assert!(done.is_ok(), "seed {seed}, window {window}, step {step}");
+    }
+    let queries = std::mem::take(&mut world.queries);
+    for (querier, want) in queries {
+        world.check(&*querier, &want, "a query open to the end");
+    }
+    world.restart(true);
+    let querier = world.db.querier(TimeRange::ALL).unwrap();
+    world.check(&*querier, &world.store, "after a clean stop");
+    assert!(world.db.block_metas().len() > 1, "seed {seed}: nothing was cut");
+}
+
+#[test]
+fn in_order() {
+    for seed in 1..6 {
+        history(seed, 0, 500);
+    }
+}
+
+#[test]
+fn out_of_order() {
+    for seed in 1..6 {
+        history(seed, 5 * MINUTE, 500);
+    }
+}
