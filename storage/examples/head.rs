@@ -139,8 +139,7 @@ fn query(db: &Arc<Db>) -> Result<(), Failure> {
     let clock = Instant::now();
     let querier = db.querier(TimeRange::ALL)?;
     let matchers = [Matcher::equal("job", "job-3")];
-    let selection =
-        querier.select(&matchers, &SelectHints::default(), &CancelToken::default())?;
+    let selection = querier.select(&matchers, &SelectHints::default(), &CancelToken::default())?;
     let selected = clock.elapsed();
     let mut columns = Columns::default();
     let mut samples = 0;

@@ -113,10 +113,8 @@ impl World {
                 _ => self.rng.below(window.max(3_000)),
             };
             let t = self.now - late as i64;
-            let series = *batch
-                .refs
-                .entry(i)
-                .or_insert_with(|| batch.appender.series(&labels(i)).unwrap());
+            let series =
+                *batch.refs.entry(i).or_insert_with(|| batch.appender.series(&labels(i)).unwrap());
             match batch.appender.append(series, t, 0, Value::Float(value(i, t))) {
                 Ok(()) => batch.staged.push((i, t)),
                 Err(AppendError::OutOfOrder | AppendError::TooOld | AppendError::OutOfBounds) => {}
