@@ -79,6 +79,14 @@ impl FloatHistogram {
                 count,
             });
         }
+        // Buckets that reach into the zero bucket end where that does.
+        for b in &mut all {
+            if b.upper < 0.0 && b.upper > -self.zero_threshold {
+                b.upper = -self.zero_threshold;
+            } else if b.lower > 0.0 && b.lower < self.zero_threshold {
+                b.lower = self.zero_threshold;
+            }
+        }
         all
     }
 

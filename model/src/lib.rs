@@ -11,6 +11,7 @@ pub mod columns;
 pub mod duration;
 pub mod exemplar;
 pub mod histogram;
+pub mod kahan;
 pub mod labels;
 pub mod matcher;
 pub mod metadata;

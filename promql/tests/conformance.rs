@@ -8,27 +8,8 @@ use promql::script::{Script, test_engine};
 
 /// Evals that pass in each file. These numbers only rise; a file that is not named must pass whole.
 const AT_LEAST: &[(&str, usize)] = &[
-    ("aggregators.test", 0),
-    ("at_modifier.test", 78),
-    ("collision.test", 0),
-    ("duration_expression.test", 0),
-    ("extended_vectors.test", 0),
-    ("fill-modifier.test", 0),
-    ("functions.test", 0),
-    ("histograms.test", 0),
-    ("info.test", 0),
-    ("limit.test", 0),
-    ("literals.test", 0),
-    ("name_label_dropping.test", 0),
-    ("native_histograms.test", 0),
-    ("operators.test", 0),
-    ("range_queries.test", 0),
-    ("selectors.test", 0),
-    ("staleness.test", 0),
-    ("start_timestamps.test", 0),
-    ("subquery.test", 0),
-    ("trig_functions.test", 0),
-    ("type_and_unit.test", 0),
+    // The text of one error quotes bytes that are not UTF-8, which a string here cannot hold.
+    ("aggregators.test", 159),
 ];
 
 #[test]

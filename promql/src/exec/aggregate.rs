@@ -11,11 +11,11 @@ use super::scalar::Steps;
 use super::source::{Row, Source, Table};
 use super::work::Work;
 use crate::engine::EngineError;
-use crate::functions::kahan::{Mean, Sum};
 use crate::functions::math;
 use crate::functions::quantile;
 use crate::parser::ast::AggregateOp;
 use crate::plan::Place;
+use model::kahan::{Mean, Sum};
 
 /// What an aggregation is told besides its input.
 pub(crate) struct Fold<'a> {
@@ -118,10 +118,7 @@ impl State {
     fn new(fold: &Fold<'_>, steps: usize) -> State {
         use AggregateOp::*;
         match fold.op {
-            Sum => State::Sum(
-                vec![crate::functions::kahan::Sum::of(ABSENT); steps],
-                HistogramFold::sum(),
-            ),
+            Sum => State::Sum(vec![model::kahan::Sum::of(ABSENT); steps], HistogramFold::sum()),
             Avg => State::Avg(vec![Mean::of(ABSENT); steps], HistogramFold::mean()),
             Min | Max => State::Extreme(vec![ABSENT; steps]),
             Stddev | Stdvar => {

@@ -36,6 +36,12 @@ fn text_of(node: &Node) -> Result<&str, EngineError> {
     }
 }
 
+/// Whether a label may have this name. The parser puts the replacement character where a literal
+/// held bytes that are not UTF-8.
+pub(crate) fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\u{fffd}')
+}
+
 /// A vector of one series.
 fn single<'p>(labels: Labels, values: Vec<f64>) -> Boxed<'p> {
     let column = Column { floats: values, histograms: Vec::new() };
@@ -187,18 +193,22 @@ impl<'p> Evaluator<'p> {
                         "invalid regular expression in label_replace(): {pattern}"
                     ));
                 };
-                if dst.is_empty() {
-                    return failed("invalid destination label name in label_replace(): ");
+                if !is_label_name(dst) {
+                    return failed(format!(
+                        "invalid destination label name in label_replace(): {dst}"
+                    ));
                 }
                 let (dst, replacement) = ((*dst).to_owned(), Template::parse(replacement));
                 relabel::Change::Replace { dst, replacement, src: (*src).to_owned(), regex }
             }
             (_, [dst, separator, sources @ ..]) => {
-                if sources.iter().any(|s| s.is_empty()) {
-                    return failed("invalid source label name in label_join(): ");
+                if let Some(bad) = sources.iter().find(|s| !is_label_name(s)) {
+                    return failed(format!("invalid source label name in label_join(): {bad}"));
                 }
-                if dst.is_empty() {
-                    return failed("invalid destination label name in label_join(): ");
+                if !is_label_name(dst) {
+                    return failed(format!(
+                        "invalid destination label name in label_join(): {dst}"
+                    ));
                 }
                 relabel::Change::Join {
                     dst: (*dst).to_owned(),
@@ -425,7 +435,7 @@ impl<'p> Evaluator<'p> {
         };
         let starts = self.shared.features.use_start_timestamps
             && function.uses_starts()
-            && matches!(input, Input::Stored(_));
+            && matches!(input, Input::Stored(..));
         let place = args[0].place_for(node.rank);
         let call = RangeCall { function, input, windows, extent, params, starts, place };
         if func.name == "absent_over_time" {
@@ -469,7 +479,8 @@ impl<'p> Evaluator<'p> {
             after_ms: if extent == Extent::Smoothed { lookback } else { 0 },
             count_read: true,
         };
-        Ok((Input::Stored(self.selected(select.read)?), windows, extent))
+        let input = Input::Stored(self.selected(select.read)?, select.counts_only);
+        Ok((input, windows, extent))
     }
 }
 

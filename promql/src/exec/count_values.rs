@@ -20,7 +20,7 @@ pub(crate) fn run(
     steps: usize,
     work: &mut Work<'_>,
 ) -> Result<Table, EngineError> {
-    if label.is_empty() {
+    if !super::call::is_label_name(label) {
         return failed(format!("invalid label name {}", go_quote(label)));
     }
     let mut rows: Vec<(Labels, Column)> = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn run(
 fn text(point: Point<'_>) -> String {
     match point {
         Point::Float(v) => format_f(v),
-        Point::Histogram(h) => super::histogram::text(h),
+        Point::Histogram(h) => h.to_string(),
     }
 }
 

@@ -1,18 +1,16 @@
 //! Native histograms in expressions: what operators and functions of one histogram do.
 
-#![allow(dead_code, reason = "used by native histograms, which come next")]
+use std::sync::Arc;
 
 use model::FloatHistogram;
+use model::buckets::Bucket;
+use model::histogram::Merged;
+use model::kahan::Sum;
 
 use super::column::SharedHistogram;
-use super::notes::Notes;
+use super::notes::{HistogramOperation, Notes};
 use crate::parser::ast::BinaryOp;
 use crate::plan::Place;
-
-/// The text of a histogram as `count_values` shows it.
-pub(crate) fn text(_h: &FloatHistogram) -> String {
-    String::new()
-}
 
 /// One operand of a binary operation.
 #[derive(Clone, Copy, Debug)]
@@ -37,44 +35,79 @@ pub(crate) fn binary(
     notes: &mut Notes,
     place: Place,
 ) -> Outcome {
+    use Operand::{Float, Histogram};
     let kind = |o: Operand<'_>| match o {
-        Operand::Float(_) => "float",
-        Operand::Histogram(_) => "histogram",
+        Float(_) => "float",
+        Histogram(_) => "histogram",
     };
-    notes.incompatible_types(kind(lhs), op.as_str(), kind(rhs), place);
-    Outcome::Dropped
+    let changed = |h: &SharedHistogram, change: &dyn Fn(&mut FloatHistogram)| {
+        let mut h = (**h).clone();
+        change(&mut h);
+        Outcome::Histogram(Arc::new(h), true)
+    };
+    match (op, lhs, rhs) {
+        (BinaryOp::Mul, Float(v), Histogram(h)) | (BinaryOp::Mul, Histogram(h), Float(v)) => {
+            changed(h, &|h| {
+                h.scale(v);
+                h.compact();
+            })
+        }
+        (BinaryOp::Div, Histogram(h), Float(v)) => changed(h, &|h| {
+            h.divide(v);
+            h.compact();
+        }),
+        (BinaryOp::TrimUpper, Histogram(h), Float(v)) => changed(h, &|h| h.keep_below(v)),
+        (BinaryOp::TrimLower, Histogram(h), Float(v)) => changed(h, &|h| h.keep_above(v)),
+        (BinaryOp::Add | BinaryOp::Sub, Histogram(a), Histogram(b)) => {
+            combined(op, a, b, notes, place)
+        }
+        (BinaryOp::Eql, Histogram(a), Histogram(b)) => {
+            Outcome::Histogram(a.clone(), a.same_data(b))
+        }
+        (BinaryOp::Neq, Histogram(a), Histogram(b)) => {
+            Outcome::Histogram(a.clone(), !a.same_data(b))
+        }
+        _ => {
+            notes.incompatible_types(kind(lhs), op.as_str(), kind(rhs), place);
+            Outcome::Dropped
+        }
+    }
 }
 
-/// `h` with every population and the sum multiplied.
-pub(crate) fn scaled(h: &FloatHistogram, by: f64) -> FloatHistogram {
+fn combined(
+    op: BinaryOp,
+    a: &FloatHistogram,
+    b: &FloatHistogram,
+    notes: &mut Notes,
+    place: Place,
+) -> Outcome {
+    let mut out = a.clone();
+    let (merged, operation) = match op {
+        BinaryOp::Add => (out.add(b), HistogramOperation::Add),
+        _ => (out.sub(b), HistogramOperation::Sub),
+    };
+    let Ok(Merged { counter_reset_collision, bounds_reconciled }) = merged else {
+        notes.incompatible_bucket_layout(op.as_str(), place);
+        return Outcome::Dropped;
+    };
+    if op == BinaryOp::Sub {
+        out.counter_reset_hint = model::CounterResetHint::Gauge;
+    }
+    if counter_reset_collision {
+        notes.counter_reset_collision(operation, place);
+    }
+    if bounds_reconciled {
+        notes.mismatched_custom_buckets(operation, place);
+    }
+    out.compact();
+    Outcome::Histogram(Arc::new(out), true)
+}
+
+/// Unary minus.
+pub(crate) fn negated(h: &FloatHistogram) -> FloatHistogram {
     let mut out = h.clone();
-    let all = [&mut out.zero_count, &mut out.count, &mut out.sum];
-    all.into_iter().for_each(|v| *v *= by);
-    out.positive_buckets.iter_mut().chain(&mut out.negative_buckets).for_each(|v| *v *= by);
+    out.scale(-1.0);
     out
-}
-
-/// The φ-quantile of a native histogram.
-pub(crate) fn quantile(
-    _q: f64,
-    _h: &FloatHistogram,
-    _metric: &str,
-    _notes: &mut Notes,
-    _place: Place,
-) -> f64 {
-    f64::NAN
-}
-
-/// The share of observations of a native histogram between two bounds.
-pub(crate) fn fraction(
-    _lower: f64,
-    _upper: f64,
-    _h: &FloatHistogram,
-    _metric: &str,
-    _notes: &mut Notes,
-    _place: Place,
-) -> f64 {
-    f64::NAN
 }
 
 /// A number a native histogram has.
@@ -86,6 +119,187 @@ pub(crate) fn property(name: &str) -> Option<Property> {
         "histogram_count" => |h| h.count,
         "histogram_sum" => |h| h.sum,
         "histogram_avg" => |h| h.sum / h.count,
+        "histogram_stddev" => |h| variance(h).sqrt(),
+        "histogram_stdvar" => variance,
         _ => return None,
     })
+}
+
+/// The variance, observations taken to lie in the middle of their bucket.
+fn variance(h: &FloatHistogram) -> f64 {
+    let mean = h.sum / h.count;
+    let mut sum = Sum::default();
+    for b in h.all_buckets().iter().filter(|b| b.count != 0.0) {
+        let middle = if h.uses_custom_buckets() {
+            (b.upper + b.lower) / 2.0
+        } else if b.lower <= 0.0 && b.upper >= 0.0 {
+            0.0
+        } else {
+            let middle = (b.upper * b.lower).sqrt();
+            if b.upper < 0.0 { -middle } else { middle }
+        };
+        let delta = middle - mean;
+        sum = sum.plus(b.count * delta * delta);
+    }
+    sum.total() / h.count
+}
+
+/// Whose bounds the zero bucket has when there are observations on one side only: they are taken
+/// to lie on that side.
+fn one_sided_zero(h: &FloatHistogram, b: &mut Bucket) {
+    match (h.negative_buckets.is_empty(), h.positive_buckets.is_empty()) {
+        (true, false) => b.lower = 0.0,
+        (false, true) => b.upper = 0.0,
+        _ => {}
+    }
+}
+
+/// The φ-quantile of a native histogram.
+pub(crate) fn quantile(
+    q: f64,
+    h: &FloatHistogram,
+    metric: &str,
+    notes: &mut Notes,
+    place: Place,
+) -> f64 {
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    if h.count == 0.0 || q.is_nan() {
+        return f64::NAN;
+    }
+    // Observations that are not a number are counted but in no bucket, so ranks only work from
+    // below; else the nearer end is the more precise one.
+    let forward = h.sum.is_nan() || q < 0.5;
+    let mut buckets = h.all_buckets();
+    let mut rank = q * h.count;
+    if !forward {
+        buckets.reverse();
+        rank = (1.0 - q) * h.count;
+    }
+    let mut walk = buckets.iter();
+    let mut count = 0.0;
+    let mut bucket = Bucket {
+        lower: 0.0,
+        upper: 0.0,
+        lower_inclusive: false,
+        upper_inclusive: false,
+        count: 0.0,
+    };
+    for b in walk.by_ref() {
+        bucket = *b;
+        count += b.count;
+        if b.count != 0.0 && count >= rank {
+            break;
+        }
+    }
+    if !h.uses_custom_buckets() {
+        if bucket.lower < 0.0 && bucket.upper > 0.0 {
+            one_sided_zero(h, &mut bucket);
+        }
+    } else if bucket.lower == f64::NEG_INFINITY {
+        if bucket.upper <= 0.0 {
+            return bucket.upper;
+        }
+        bucket.lower = 0.0;
+    } else if bucket.upper == f64::INFINITY {
+        return bucket.lower;
+    }
+    count = count.min(h.count);
+    if count < rank {
+        if h.sum.is_nan() {
+            notes.quantile_nan_result(metric, place);
+            return f64::NAN;
+        }
+        return bucket.upper;
+    }
+    rank = if forward { rank - (count - bucket.count) } else { count - rank };
+    if h.sum.is_nan() {
+        // The bucket walked to last is the one interpolated in, as in Prometheus.
+        for b in walk {
+            bucket = *b;
+            count += b.count;
+        }
+        if count < h.count {
+            notes.quantile_nan_skew(metric, place);
+        }
+    }
+    interpolate(&bucket, rank / bucket.count, h.uses_custom_buckets())
+}
+
+/// The value a share `fraction` into a bucket.
+fn interpolate(b: &Bucket, fraction: f64, custom: bool) -> f64 {
+    if custom || b.lower <= 0.0 && b.upper >= 0.0 {
+        return b.lower + (b.upper - b.lower) * fraction;
+    }
+    // On a logarithmic scale exponential buckets have equal widths.
+    let (lower, upper) = (b.lower.abs().log2(), b.upper.abs().log2());
+    if b.lower > 0.0 {
+        (lower + (upper - lower) * fraction).exp2()
+    } else {
+        -(upper + (lower - upper) * (1.0 - fraction)).exp2()
+    }
+}
+
+/// The share of observations of a native histogram between two bounds.
+pub(crate) fn fraction(
+    lower: f64,
+    upper: f64,
+    h: &FloatHistogram,
+    metric: &str,
+    notes: &mut Notes,
+    place: Place,
+) -> f64 {
+    if h.count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let buckets = h.all_buckets();
+    let mut walk = buckets.iter();
+    let (mut count, mut rank) = (0.0, 0.0);
+    let (mut lower_rank, mut upper_rank) = (None, None);
+    for b in walk.by_ref() {
+        let mut b = *b;
+        count += b.count;
+        let zero = b.lower <= 0.0 && b.upper >= 0.0;
+        if zero {
+            one_sided_zero(h, &mut b);
+        }
+        let linear = h.uses_custom_buckets() || zero;
+        let inside = |v: f64| {
+            if linear && b.lower == f64::NEG_INFINITY {
+                return b.count;
+            }
+            rank + b.count * b.fraction_below(v, linear)
+        };
+        for (value, found) in [(lower, &mut lower_rank), (upper, &mut upper_rank)] {
+            if found.is_none() && b.lower >= value {
+                *found = Some(rank);
+            }
+        }
+        for (value, found) in [(lower, &mut lower_rank), (upper, &mut upper_rank)] {
+            if found.is_none() && b.lower < value && b.upper > value {
+                *found = Some(inside(value));
+            }
+        }
+        if lower_rank.is_some() && upper_rank.is_some() {
+            break;
+        }
+        rank += b.count;
+    }
+    if h.sum.is_nan() {
+        count = walk.fold(count, |n, b| n + b.count);
+        if count < h.count {
+            notes.fraction_nans(metric, place);
+        }
+    } else {
+        count = h.count;
+    }
+    let capped = |r: Option<f64>| r.filter(|r| !(*r > count)).unwrap_or(count);
+    (capped(upper_rank) - capped(lower_rank)) / h.count
 }

@@ -126,8 +126,15 @@ impl Info<'_> {
         let selected = selected.map_err(|e| work.shared.expanding(e))?;
         let selected = Selected::new(selected, &matchers);
         let (at, offset_ms) = self.reference;
-        let select =
-            Select { read: 0, offset_ms, at, range_ms: 0, anchored: false, smoothed: false };
+        let select = Select {
+            read: 0,
+            offset_ms,
+            at,
+            range_ms: 0,
+            anchored: false,
+            smoothed: false,
+            counts_only: false,
+        };
         let lookback = work.shared.lookback_ms;
         let give = Give::TimestampMillis;
         let series = InstantSelector::new(&selected, &select, self.grid, lookback, give);

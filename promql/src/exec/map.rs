@@ -86,7 +86,7 @@ impl Change for Negate {
             *v = -*v;
         }
         for (_, h) in &mut column.histograms {
-            *h = Arc::new(super::histogram::scaled(h, -1.0));
+            *h = Arc::new(super::histogram::negated(h));
         }
     }
 }

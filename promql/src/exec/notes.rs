@@ -4,8 +4,6 @@
 //! the one it met last. Work is split here, so "last" is the reporting node's place in order of
 //! evaluation, which does not depend on threads.
 
-#![allow(dead_code, reason = "used by native histograms, which come next")]
-
 use std::collections::HashMap;
 
 use model::Annotations;
@@ -102,15 +100,6 @@ impl Notes {
 
     fn info(&mut self, text: String, place: Place) {
         self.add(Level::Info, text, place, Detail::None);
-    }
-
-    /// Adds everything of `other`.
-    pub(crate) fn merge(&mut self, other: Notes) {
-        let mut notes: Vec<_> = other.notes.into_iter().collect();
-        notes.sort_by_key(|(_, n)| n.order);
-        for (text, note) in notes {
-            self.add(note.level, text, note.place, note.detail);
-        }
     }
 
     /// The annotations as the API shows them, with line and column.
@@ -340,9 +329,7 @@ mod tests {
         let mut notes = Notes::default();
         notes.possible_non_counter("a", Place { rank: 7, start: 3 });
         notes.possible_non_counter("a", Place { rank: 2, start: 9 });
-        let mut other = Notes::default();
-        other.invalid_quantile(2.0, Place { rank: 1, start: 10 });
-        notes.merge(other);
+        notes.invalid_quantile(2.0, Place { rank: 1, start: 10 });
         let out = notes.into_annotations("rate\n(a[5m])");
         assert_eq!(
             out.warnings(),

@@ -4,6 +4,7 @@ use model::Labels;
 use model::labels::METRIC_NAME;
 
 use super::column::Column;
+use super::counts;
 use super::grid::Grid;
 use super::scalar::Steps;
 use super::select::Selected;
@@ -12,14 +13,14 @@ use super::tally::Tally;
 use super::window::{Samples, Windows};
 use super::work::{Work, failed};
 use crate::engine::EngineError;
-use crate::functions::mixed;
 use crate::functions::range::{Extent, Found, RangeFunction, Run};
+use crate::functions::{mixed, over_time};
 use crate::plan::Place;
 
 /// Where the samples of a range vector come from.
 pub(crate) enum Input<'p> {
-    /// The store.
-    Stored(&'p Selected),
+    /// The store; and whether histograms are needed without buckets only.
+    Stored(&'p Selected, bool),
     /// A subquery, evaluated on a grid of its own; `None` when that has no step.
     Subquery(Boxed<'p>, Option<Grid>),
 }
@@ -27,7 +28,7 @@ pub(crate) enum Input<'p> {
 impl Input<'_> {
     fn len(&self) -> usize {
         match self {
-            Input::Stored(selected) => selected.series.len(),
+            Input::Stored(selected, _) => selected.series.len(),
             Input::Subquery(inner, Some(_)) => inner.len(),
             Input::Subquery(_, None) => 0,
         }
@@ -35,14 +36,14 @@ impl Input<'_> {
 
     fn labels(&self, i: usize) -> Labels {
         match self {
-            Input::Stored(selected) => selected.series.labels(i),
+            Input::Stored(selected, _) => selected.series.labels(i),
             Input::Subquery(inner, _) => inner.labels(i),
         }
     }
 
     fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
         match self {
-            Input::Stored(selected) => selected.series.label_value(i, name, with),
+            Input::Stored(selected, _) => selected.series.label_value(i, name, with),
             Input::Subquery(inner, _) => inner.label_value(i, name, with),
         }
     }
@@ -63,10 +64,18 @@ impl Input<'_> {
         samples: &mut Samples,
     ) -> Result<(), EngineError> {
         match self {
-            Input::Stored(selected) => {
+            Input::Stored(selected, counts_only) => {
                 let mut read = work.take_read();
-                let result = selected.series.read(i, windows.span(), &mut read);
+                let mut span = windows.span();
+                if *counts_only {
+                    // The sample just outside shows whether there is a counter reset after it.
+                    span.min = span.min.saturating_sub(1);
+                }
+                let result = selected.series.read(i, span, &mut read);
                 result.map_err(|e| work.shared.reading(e))?;
+                if *counts_only {
+                    counts::strip(&mut read);
+                }
                 samples.take(&mut read, starts);
                 work.give_read(read);
             }
@@ -101,9 +110,9 @@ pub(crate) struct RangeCall<'p> {
 
 impl RangeCall<'_> {
     /// The metric name of a series, for annotations.
-    fn metric_name(&self, i: usize) -> String {
+    pub(crate) fn metric_name(&self, i: usize) -> String {
         match &self.input {
-            Input::Stored(selected) => selected.metric_name(i),
+            Input::Stored(selected, _) => selected.metric_name(i),
             Input::Subquery(..) => self.input.label(i, METRIC_NAME),
         }
     }
@@ -115,7 +124,7 @@ impl RangeCall<'_> {
             return;
         }
         let typed = work.shared.features.type_and_unit_labels;
-        if !typed && let Input::Stored(Selected { name: Some(name), .. }) = &self.input {
+        if !typed && let Input::Stored(Selected { name: Some(name), .. }, _) = &self.input {
             // One name for all series: no need to look at each.
             if !looks_like_counter(name) {
                 work.notes.possible_non_counter(name, self.place);
@@ -138,10 +147,7 @@ impl RangeCall<'_> {
 
     fn note(&self, i: usize, found: Found, work: &mut Work<'_>) -> Result<(), EngineError> {
         if let Some((what, v)) = found.bad_factor {
-            return failed(format!(
-                "invalid {what} factor. Expected: 0 < {} < 1, got: {v:.6}",
-                if what == "smoothing" { "sf" } else { "tf" }
-            ));
+            return failed(over_time::bad_factor(what, v));
         }
         if let Some(q) = found.bad_quantile {
             work.notes.invalid_quantile(q, self.place);
@@ -172,14 +178,14 @@ impl Source for RangeCall<'_> {
 
     fn drops_name(&self, i: usize) -> bool {
         match &self.input {
-            Input::Stored(_) => false,
+            Input::Stored(..) => false,
             Input::Subquery(inner, _) => inner.drops_name(i),
         }
     }
 
     fn distinct_unnamed(&self) -> bool {
         match &self.input {
-            Input::Stored(selected) => selected.distinct_unnamed(),
+            Input::Stored(selected, _) => selected.distinct_unnamed(),
             Input::Subquery(inner, _) => inner.distinct_unnamed(),
         }
     }

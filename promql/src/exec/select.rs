@@ -7,6 +7,7 @@ use model::value::is_stale_nan;
 use model::{Columns, Labels, MatchOp, Matcher, Selection, TimeRange};
 
 use super::column::{Column, SharedHistogram, histogram_weight, sanitize};
+use super::counts;
 use super::grid::Grid;
 use super::source::{METRIC_TYPE, METRIC_UNIT, Source};
 use super::work::Work;
@@ -79,6 +80,7 @@ pub(crate) struct InstantSelector<'p> {
     at: Option<i64>,
     lookback_ms: i64,
     give: Give,
+    counts_only: bool,
 }
 
 impl<'p> InstantSelector<'p> {
@@ -90,8 +92,8 @@ impl<'p> InstantSelector<'p> {
         lookback_ms: i64,
         give: Give,
     ) -> InstantSelector<'p> {
-        let Select { offset_ms, at, .. } = *select;
-        InstantSelector { selected, grid, offset_ms, at, lookback_ms, give }
+        let Select { offset_ms, at, counts_only, .. } = *select;
+        InstantSelector { selected, grid, offset_ms, at, lookback_ms, give, counts_only }
     }
 
     /// The time looked at for a step.
@@ -101,7 +103,9 @@ impl<'p> InstantSelector<'p> {
 
     fn range(&self) -> TimeRange {
         let (first, last) = (self.reference(0), self.reference(self.grid.steps - 1));
-        TimeRange { min: first.saturating_sub(self.lookback_ms).saturating_add(1), max: last }
+        // The sample just outside shows whether there is a counter reset after it.
+        let inside = i64::from(!self.counts_only);
+        TimeRange { min: first.saturating_sub(self.lookback_ms).saturating_add(inside), max: last }
     }
 
     /// Hands each step's sample, by index, to `visit`.
@@ -239,6 +243,9 @@ impl Source for InstantSelector<'_> {
         if read.histograms.is_empty() {
             self.floats(&read, work, out);
         } else {
+            if self.counts_only {
+                counts::strip(&mut read);
+            }
             self.mixed(i, &read, work, out)?;
         }
         work.give_read(read);

@@ -1,14 +1,19 @@
 //! Smoothed instant selectors: values on the line between the samples around each step.
 
-use model::{Labels, TimeRange};
+use std::sync::Arc;
+
+use model::{CounterResetHint, Labels, TimeRange};
 
 use super::column::Column;
 use super::grid::Grid;
 use super::select::Selected;
 use super::source::Source;
+use super::window::{HistogramSample, Samples};
 use super::work::Work;
 use crate::engine::EngineError;
 use crate::functions::extended::interpolate;
+use crate::functions::extended_histogram;
+use crate::functions::mixed::{Answer, Met};
 use crate::plan::{Place, Select};
 
 /// `selector smoothed`.
@@ -56,32 +61,70 @@ impl Source for Smoothed<'_> {
         result.map_err(|e| work.shared.reading(e))?;
         samples.take(&mut read, false);
         work.shared.budget.pass(samples.weight())?;
-        let (ts, vs) = (&samples.timestamps, &samples.floats);
+        let mut met = Met::default();
         for step in 0..self.grid.steps {
             let t = self.reference(step);
-            let (from, to) = (t.saturating_sub(lookback), t.saturating_add(lookback));
-            let histograms = samples.histograms.iter().any(|h| from < h.t && h.t <= to);
-            let next = ts.partition_point(|s| *s < t);
-            let before = next.checked_sub(1).filter(|i| ts[*i] > from);
-            let after = Some(next).filter(|i| *i < ts.len() && ts[*i] <= to);
-            if histograms {
-                if before.is_some() || after.is_some() {
-                    let name = self.selected.metric_name(i);
-                    work.notes.mixed_floats_histograms(&name, self.place);
-                }
-                continue;
-            }
-            match (before, after) {
-                (_, Some(j)) if ts[j] == t => out.floats[step] = vs[j],
-                (Some(i), Some(j)) => {
-                    out.floats[step] = interpolate(ts[i], vs[i], ts[j], vs[j], t, false);
-                }
-                (Some(i), None) => out.floats[step] = vs[i],
-                (None, _) => {}
+            let window = (t.saturating_sub(lookback), t.saturating_add(lookback));
+            match around(&samples, t, window, &mut met) {
+                Answer::Float(v) => out.floats[step] = v,
+                Answer::Histogram(h) => out.push_histogram(step, h),
+                Answer::Nothing => {}
             }
         }
+        met.note(&|| self.selected.metric_name(i), self.place, &mut work.notes);
         work.give_read(read);
         work.give_samples(samples);
         Ok(())
+    }
+}
+
+/// The value at `t` from the samples in `window` (start excluded).
+fn around(samples: &Samples, t: i64, window: (i64, i64), met: &mut Met) -> Answer {
+    let (from, to) = window;
+    let (ts, vs) = (&samples.timestamps, &samples.floats);
+    let hs = &samples.histograms;
+    let (lo, hi) = (ts.partition_point(|s| *s <= from), ts.partition_point(|s| *s <= to));
+    let h_range = hs.partition_point(|s| s.t <= from)..hs.partition_point(|s| s.t <= to);
+    if lo < hi && !h_range.is_empty() {
+        met.mixed = true;
+        return Answer::Nothing;
+    }
+    if !h_range.is_empty() {
+        return around_histograms(&hs[h_range], t, met);
+    }
+    let next = lo + ts[lo..hi].partition_point(|s| *s < t);
+    let after = (next < hi).then_some(next);
+    let before = (next > lo).then(|| next - 1);
+    match (before, after) {
+        (_, Some(j)) if ts[j] == t => Answer::Float(vs[j]),
+        (Some(i), Some(j)) => Answer::Float(interpolate(ts[i], vs[i], ts[j], vs[j], t, false)),
+        (Some(i), None) => Answer::Float(vs[i]),
+        (None, _) => Answer::Nothing,
+    }
+}
+
+fn around_histograms(hs: &[HistogramSample], t: i64, met: &mut Met) -> Answer {
+    let next = hs.partition_point(|s| s.t < t);
+    match (next.checked_sub(1).map(|i| &hs[i]), hs.get(next)) {
+        (_, Some(at)) if at.t == t => Answer::Histogram(at.h.clone()),
+        (Some(a), Some(b)) => {
+            if a.h.uses_custom_buckets() != b.h.uses_custom_buckets() {
+                met.exponential_custom = true;
+                return Answer::Nothing;
+            }
+            let gauge = |s: &HistogramSample| s.h.counter_reset_hint == CounterResetHint::Gauge;
+            let counter = !(gauge(a) && gauge(b));
+            match extended_histogram::interpolate(a, b, t, counter, met) {
+                Some(h) => Answer::Histogram(Arc::new(h)),
+                None => Answer::Nothing,
+            }
+        }
+        (Some(a), None) => {
+            // What is known about resets is about stored samples, not about this one.
+            let mut h = (*a.h).clone();
+            h.counter_reset_hint = CounterResetHint::Unknown;
+            Answer::Histogram(Arc::new(h))
+        }
+        (None, _) => Answer::Nothing,
     }
 }

@@ -1,7 +1,5 @@
 //! Windows: the samples of one series that a range vector shows at each step.
 
-#![allow(dead_code, reason = "used by native histograms, which come next")]
-
 use model::value::{STALE_NAN_BITS, is_stale_nan};
 use model::{Columns, TimeRange};
 use std::sync::Arc;

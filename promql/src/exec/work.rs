@@ -1,8 +1,6 @@
 //! Work: what one thread of an evaluation carries: counts, annotations, buffers, and the question
 //! whether to go on.
 
-#![allow(dead_code, reason = "used by native histograms, which come next")]
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::cancel::CancelReason;
@@ -45,11 +43,6 @@ impl Budget {
         let held = self.held.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
         self.peak.fetch_max(held, Ordering::Relaxed);
         if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
-    }
-
-    /// Gives room back.
-    pub(crate) fn release(&self, samples: u64) {
-        self.held.fetch_sub(samples, Ordering::Relaxed);
     }
 
     /// Checks that `samples` more would fit, without keeping them.

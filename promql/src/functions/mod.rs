@@ -2,7 +2,8 @@
 
 pub(crate) mod date;
 pub(crate) mod extended;
-pub(crate) mod kahan;
+pub(crate) mod extended_histogram;
+pub(crate) mod histogram_rate;
 pub(crate) mod math;
 pub(crate) mod mixed;
 pub(crate) mod over_time;

@@ -3,8 +3,8 @@
 //! Every function gets a non-empty slice in order of time and goes through it in the order
 //! Prometheus does, so that answers agree to the last bit.
 
-use super::kahan::{Mean, Sum};
 use super::quantile;
+use model::kahan::{Mean, Sum};
 
 /// avg_over_time
 pub(crate) fn avg(values: &[f64]) -> f64 {
@@ -107,6 +107,13 @@ pub(crate) fn smooth(values: &[f64], smoothing: f64, trend: f64) -> f64 {
         (s0, s1) = (s1, x + y);
     }
     s1
+}
+
+/// The error of a factor outside of 0..1.
+pub(crate) fn bad_factor(what: &str, v: f64) -> String {
+    let letters = if what == "smoothing" { "sf" } else { "tf" };
+    let v = if v.is_finite() { format!("{v:.6}") } else { model::number::format_g(v) };
+    format!("invalid {what} factor. Expected: 0 < {letters} < 1, got: {v}")
 }
 
 #[cfg(test)]

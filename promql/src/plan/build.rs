@@ -9,7 +9,7 @@ use model::{Matcher, SelectHints, TimeRange};
 use super::duration::Context;
 use super::{Aggregate, Binary, Kind, Node, Plan, Read, Select, Subquery};
 use crate::engine::EvalTime;
-use crate::parser::ast::{self, At, Duration, Expr, ValueType};
+use crate::parser::ast::{self, At, BinaryOp, Duration, Expr, ValueType};
 
 /// A query whose durations make no sense once its times are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,10 @@ struct Around<'a> {
     subquery_at: Option<i64>,
     /// Step of the innermost subquery.
     subquery_step: i64,
+    /// Inside of a function that needs no more of a histogram than count and sum.
+    counts_only: bool,
+    /// Inside of something that needs buckets.
+    needs_buckets: bool,
     /// Inside the parameter of an aggregation, where Prometheus does not resolve `@`.
     in_param: bool,
 }
@@ -173,7 +177,9 @@ impl Builder {
         b: &ast::Binary,
         around: &Around<'_>,
     ) -> Result<Built, PlanError> {
-        let inner = Around { func: "", grouping: None, ..around.clone() };
+        let trims = matches!(b.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+        let needs_buckets = around.needs_buckets || trims;
+        let inner = Around { func: "", grouping: None, needs_buckets, ..around.clone() };
         let mut lhs = self.expr(&b.lhs, &inner)?;
         let mut rhs = self.expr(&b.rhs, &inner)?;
         let invariant = lhs.invariant && rhs.invariant;
@@ -239,7 +245,14 @@ impl Builder {
             }
             _ => {}
         }
-        let inner = Around { func: c.func.name, grouping: None, ..around.clone() };
+        let mut inner = Around { func: c.func.name, grouping: None, ..around.clone() };
+        match c.func.name {
+            "histogram_count" | "histogram_sum" | "histogram_avg" => inner.counts_only = true,
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => {
+                inner.needs_buckets = true;
+            }
+            _ => {}
+        }
         let mut args = Vec::with_capacity(c.args.len());
         for (i, arg) in c.args.iter().enumerate() {
             if c.func.name == "info" && i == 1 {
@@ -267,8 +280,15 @@ impl Builder {
         let read = self.reads.len();
         let hints = SelectHints::default();
         self.reads.push(Read { matchers: v.matchers.clone(), hints, selected: false });
-        let select =
-            Select { read, offset_ms: 0, at: None, range_ms: 0, anchored: false, smoothed: false };
+        let select = Select {
+            read,
+            offset_ms: 0,
+            at: None,
+            range_ms: 0,
+            anchored: false,
+            smoothed: false,
+            counts_only: false,
+        };
         let node = self.node(expr, Kind::Vector(select));
         Ok(Built { node, invariant: false, wrap: false })
     }
@@ -290,6 +310,8 @@ impl Builder {
         let mut inner = around.clone();
         inner.grouping = None;
         inner.in_param = false;
+        // Resets between the samples of a subquery show in the buckets.
+        inner.needs_buckets = true;
         inner.subquery_step = step_ms;
         inner.subquery_offset = inner.subquery_offset.saturating_add(offset_ms);
         inner.subquery_range = inner.subquery_range.saturating_add(range_ms);
@@ -356,7 +378,9 @@ impl Builder {
             limit: 0,
         };
         let read = self.read(&v.matchers, hints);
-        Ok(Select { read, offset_ms, at, range_ms, anchored: v.anchored, smoothed: v.smoothed })
+        let counts_only = around.counts_only && !around.needs_buckets;
+        let (anchored, smoothed) = (v.anchored, v.smoothed);
+        Ok(Select { read, offset_ms, at, range_ms, anchored, smoothed, counts_only })
     }
 
     fn read(&mut self, matchers: &[Matcher], hints: SelectHints) -> usize {

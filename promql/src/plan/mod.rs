@@ -104,6 +104,8 @@ pub(crate) struct Select {
     pub range_ms: i64,
     pub anchored: bool,
     pub smoothed: bool,
+    /// Whether buckets of histograms are not needed.
+    pub counts_only: bool,
 }
 
 /// A subquery; its inner expression runs on a grid of its own.

@@ -3,6 +3,16 @@
 //! Semantics after Prometheus's `model/histogram`: schemas -4..=8 have base `2^(2^-schema)`; -53 is
 //! custom bounds (NHCB), which has no zero bucket and no negative buckets.
 
+mod accumulator;
+mod arithmetic;
+mod cells;
+mod reset;
+mod text;
+mod trim;
+
+pub use accumulator::Accumulator;
+pub use arithmetic::{Incompatible, Merged};
+
 /// Schema number of histograms with custom bounds.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 /// Highest exponential schema kept; finer ones are reduced on arrival.
