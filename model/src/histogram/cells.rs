@@ -117,10 +117,8 @@ pub(super) fn add(
 
 /// Populations with the opposite sign.
 pub(super) fn negated(cells: &[Cell]) -> Vec<Cell> {
-    let negate = |c: &Cell| Cell {
-        index: c.index,
-        value: Sum { sum: c.value.sum * -1.0, lost: c.value.lost * -1.0 },
-    };
+    let negate =
+        |c: &Cell| Cell { index: c.index, value: Sum { sum: -c.value.sum, lost: -c.value.lost } };
     cells.iter().map(negate).collect()
 }
 

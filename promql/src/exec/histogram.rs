@@ -300,6 +300,10 @@ pub(crate) fn fraction(
     } else {
         count = h.count;
     }
-    let capped = |r: Option<f64>| r.filter(|r| !(*r > count)).unwrap_or(count);
+    let capped = |r: Option<f64>| match r {
+        Some(r) if r > count => count,
+        Some(r) => r,
+        None => count,
+    };
     (capped(upper_rank) - capped(lower_rank)) / h.count
 }

@@ -89,7 +89,7 @@ fn change(
         (*hs[last].h).clone()
     };
     let gauges = [&left, &right].map(|h| h.counter_reset_hint == CounterResetHint::Gauge);
-    met.not_gauge |= !rate.counter && !(gauges[0] && gauges[1]);
+    met.not_gauge |= !(rate.counter || gauges[0] && gauges[1]);
     let mut out = right.clone();
     let result = out.sub(&left);
     met.combined(result, HistogramOperation::Sub)?;

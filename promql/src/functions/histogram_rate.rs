@@ -171,7 +171,7 @@ pub(crate) fn instant(samples: &Samples, b: &Bounds, per_second: bool, met: &mut
         (Some(p), Some(c)) => {
             let gauges = [p, c].map(|h| h.counter_reset_hint == CounterResetHint::Gauge);
             met.not_counter |= per_second && (gauges[0] || gauges[1]);
-            met.not_gauge |= !per_second && !(gauges[0] && gauges[1]);
+            met.not_gauge |= !(per_second || gauges[0] && gauges[1]);
             let mut change = (**c).clone();
             if !per_second || !restarted() && !c.detect_reset(p) {
                 let result = change.sub(p);
