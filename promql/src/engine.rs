@@ -1,9 +1,10 @@
 //! Engine: the entry point. Parses, plans and evaluates one query against a [`Queryable`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::number::go_quote;
 use model::{CancelToken, Queryable};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::exec::work::Shared;
 use crate::parser::ast::{Expr, ValueType};
@@ -20,6 +21,8 @@ pub struct EngineOptions {
     pub max_samples: u64,
     /// Step of a subquery that names none (`global.evaluation_interval`), milliseconds.
     pub default_subquery_step_ms: i64,
+    /// Threads that compute series; 0 = one for every core.
+    pub threads: usize,
     pub features: Features,
 }
 
@@ -48,6 +51,7 @@ impl Default for EngineOptions {
             lookback_ms: 300_000,
             max_samples: 50_000_000,
             default_subquery_step_ms: 60_000,
+            threads: 0,
             features: Features::default(),
         }
     }
@@ -94,12 +98,27 @@ pub enum EngineError {
 #[derive(Clone, Debug)]
 pub struct Engine {
     options: Arc<EngineOptions>,
+    pool: Arc<OnceLock<Arc<ThreadPool>>>,
 }
 
 impl Engine {
     /// An engine with these limits.
     pub fn new(options: EngineOptions) -> Engine {
-        Engine { options: Arc::new(options) }
+        Engine { options: Arc::new(options), pool: Arc::new(OnceLock::new()) }
+    }
+
+    /// The threads of this engine, started by its first query.
+    fn pool(&self) -> Result<Arc<ThreadPool>, EngineError> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool.clone());
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.options.threads)
+            .thread_name(|i| format!("query-{i}"))
+            .build()
+            .map_err(|e| EngineError::Execution(format!("cannot start query threads: {e}")))?;
+        // Another query may have been faster; its pool stays.
+        Ok(self.pool.get_or_init(|| Arc::new(pool)).clone())
     }
 
     /// The options in force.
@@ -144,7 +163,7 @@ impl Engine {
         let default_step_ms = self.options.default_subquery_step_ms.max(1);
         let plan = plan::build(expr, at, lookback_ms, default_step_ms)
             .map_err(|e| EngineError::Parse(e.0))?;
-        let shared = Shared::new(&self.options, lookback_ms, cancel);
+        let shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel);
         shared.check_before_start()?;
         let querier =
             source.querier(plan.range).map_err(|e| EngineError::Storage(e.to_string()))?;

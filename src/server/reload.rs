@@ -35,6 +35,7 @@ pub fn engine(options: &Options, features: &FeatureSet, config: &Config) -> Engi
         lookback_ms: options.query.lookback_ms,
         max_samples: options.query.max_samples,
         default_subquery_step_ms: config.global.evaluation_interval.0,
+        threads: 0,
         features: features.promql(),
     })
 }

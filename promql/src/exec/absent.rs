@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
 
 use super::column::{ABSENT, Column, is_absent};
+use super::parallel;
 use super::source::{Row, Source, Table};
 use super::work::Work;
 use crate::engine::EngineError;
@@ -18,18 +19,15 @@ pub(crate) fn run(
     work: &mut Work<'_>,
 ) -> Result<Table, EngineError> {
     let mut out = Column { floats: vec![1.0; steps], histograms: Vec::new() };
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
+    parallel::each(source, work, |_, column, _| {
         for (out, v) in out.floats.iter_mut().zip(&column.floats) {
             if !is_absent(*v) {
                 *out = ABSENT;
             }
         }
         column.histograms.iter().for_each(|(step, _)| out.floats[*step as usize] = ABSENT);
-    }
-    work.give(column);
+        Ok(())
+    })?;
     let mut table = Table::new(steps);
     if !out.is_empty() {
         work.shared.budget.hold(out.weight())?;

@@ -7,6 +7,7 @@
 use super::column::{ABSENT, Column, is_absent};
 use super::group::{self, Group};
 use super::histogram_fold::HistogramFold;
+use super::parallel;
 use super::scalar::Steps;
 use super::source::{Row, Source, Table};
 use super::work::Work;
@@ -16,6 +17,11 @@ use crate::functions::quantile;
 use crate::parser::ast::AggregateOp;
 use crate::plan::Place;
 use model::kahan::{Mean, Sum};
+
+/// Below this many groups a thread the series of a group are split, not the groups.
+const FEW_GROUPS: usize = 4;
+/// Most groups whose state is in memory at once.
+const GROUPS_AT_ONCE: usize = 256;
 
 /// What an aggregation is told besides its input.
 pub(crate) struct Fold<'a> {
@@ -43,25 +49,62 @@ impl Fold<'_> {
         let mut table = Table::new(self.steps);
         table.distinct_unnamed =
             !self.names.iter().any(|n| super::source::is_metadata_label(n)) && !self.without;
-        for group in group::groups(source, self.names, self.without) {
-            let mut state = State::new(self, self.steps);
-            let mut column = work.take();
-            let mut drop_name = false;
-            let Group { labels, members } = group;
-            for i in members {
-                work.shared.check()?;
-                source.column(i as usize, work, &mut column)?;
-                state.fold(self, source, i as usize, &column, work);
-                drop_name = drop_name || source.drops_name(i as usize) && !column.is_empty();
+        let groups = group::groups(source, self.names, self.without);
+        let few = groups.len() < FEW_GROUPS * work.shared.threads();
+        if few || source.in_memory() {
+            for group in groups {
+                let mut state = State::new(self, self.steps);
+                let mut drop_name = false;
+                let index = |at: usize| group.members[at] as usize;
+                let n = group.members.len();
+                parallel::each_of(source, n, index, work, |i, column, work| {
+                    state.fold(self, source, i, column, work);
+                    drop_name = drop_name || source.drops_name(i) && !column.is_empty();
+                    Ok(())
+                })?;
+                self.push(group, state, drop_name, &mut table, work)?;
             }
-            state.finish(self, &mut column, work);
-            if !column.is_empty() {
-                work.shared.budget.hold(column.weight())?;
-                table.push(Row { labels, drop_name }, &column);
+            return Ok(table);
+        }
+        // Whole groups side by side, a batch of them in memory at a time.
+        for batch in groups.chunks(GROUPS_AT_ONCE) {
+            let folded = parallel::map(batch, work, |group, work| {
+                let mut state = State::new(self, self.steps);
+                let mut drop_name = false;
+                let mut column = work.take();
+                for i in &group.members {
+                    let i = *i as usize;
+                    work.shared.check()?;
+                    source.column(i, work, &mut column)?;
+                    state.fold(self, source, i, &column, work);
+                    drop_name = drop_name || source.drops_name(i) && !column.is_empty();
+                }
+                Ok((state, drop_name))
+            })?;
+            for (group, (state, drop_name)) in batch.iter().zip(folded) {
+                let group = Group { labels: group.labels.clone(), members: Vec::new() };
+                self.push(group, state, drop_name, &mut table, work)?;
             }
-            work.give(column);
         }
         Ok(table)
+    }
+
+    fn push(
+        &self,
+        group: Group,
+        state: State,
+        drop_name: bool,
+        table: &mut Table,
+        work: &mut Work<'_>,
+    ) -> Result<(), EngineError> {
+        let mut column = work.take();
+        state.finish(self, &mut column, work);
+        if !column.is_empty() {
+            work.shared.budget.hold(column.weight())?;
+            table.push(Row { labels: group.labels, drop_name }, &column);
+        }
+        work.give(column);
+        Ok(())
     }
 
     fn judge_quantile(&self, work: &mut Work<'_>) {

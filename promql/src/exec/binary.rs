@@ -181,6 +181,10 @@ impl Source for WithScalar<'_> {
         self.vector.distinct_unnamed()
     }
 
+    fn in_memory(&self) -> bool {
+        self.vector.in_memory()
+    }
+
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
         self.vector.column(i, work, out)?;
         let had_histograms = !out.histograms.is_empty();

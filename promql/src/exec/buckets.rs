@@ -10,6 +10,7 @@ use super::column::{Column, SharedHistogram, is_absent};
 use super::grid::Grid;
 use super::histogram;
 use super::notes::Monotonicity;
+use super::parallel;
 use super::scalar::Steps;
 use super::source::{Row, Source, Table, with_label, without_metadata};
 use super::work::Work;
@@ -53,12 +54,9 @@ pub(crate) fn distributions(
 ) -> Result<Vec<Distribution>, EngineError> {
     let mut out: Vec<Distribution> = Vec::new();
     let mut known: HashMap<Labels, usize> = HashMap::new();
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
+    parallel::each(source, work, |i, column, work| {
         if column.is_empty() {
-            continue;
+            return Ok(());
         }
         work.shared.budget.hold(column.weight())?;
         let labels = source.labels(i);
@@ -79,8 +77,8 @@ pub(crate) fn distributions(
             let at = slot(&mut known, &mut out, labels);
             out[at].native.push(std::mem::take(&mut column.histograms));
         }
-    }
-    work.give(column);
+        Ok(())
+    })?;
     Ok(out)
 }
 

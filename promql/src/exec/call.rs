@@ -12,6 +12,7 @@ use super::grid::Grid;
 use super::histogram;
 use super::info::{self, Info};
 use super::map::{Change, Floats, Map, Present};
+use super::parallel;
 use super::range::{Input, RangeCall};
 use super::relabel;
 use super::scalar::Steps;
@@ -503,16 +504,13 @@ fn only_floats(
 ) -> Result<Steps, EngineError> {
     let mut out = vec![f64::NAN; steps];
     let mut found = vec![0u8; steps];
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
+    parallel::each(source, work, |_, column, _| {
         for (step, v) in column.floats.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
             found[step] = found[step].saturating_add(1);
             out[step] = if found[step] == 1 { *v } else { f64::NAN };
         }
-    }
-    work.give(column);
+        Ok(())
+    })?;
     Ok(Steps::Each(out))
 }
 

@@ -7,6 +7,7 @@ use model::number::{format_f, go_quote};
 use model::{Labels, LabelsBuilder};
 
 use super::column::{Column, Point};
+use super::parallel;
 use super::source::{Row, Source, Table};
 use super::work::{Work, failed};
 use crate::engine::EngineError;
@@ -25,12 +26,9 @@ pub(crate) fn run(
     }
     let mut rows: Vec<(Labels, Column)> = Vec::new();
     let mut known: HashMap<Labels, usize> = HashMap::new();
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
+    parallel::each(source, work, |i, column, _| {
         if column.is_empty() {
-            continue;
+            return Ok(());
         }
         let base = source.labels(i);
         // A series tends to keep its value for a while.
@@ -55,8 +53,8 @@ pub(crate) fn run(
             let count = &mut rows[row].1.floats[step];
             *count = if super::column::is_absent(*count) { 1.0 } else { *count + 1.0 };
         }
-    }
-    work.give(column);
+        Ok(())
+    })?;
     let mut table = Table::new(steps);
     for (labels, column) in rows {
         work.shared.budget.hold(column.weight())?;

@@ -84,6 +84,7 @@ impl Shared {
     pub(crate) fn new(
         options: &EngineOptions,
         lookback_ms: i64,
+        pool: &std::sync::Arc<rayon::ThreadPool>,
         cancel: &model::CancelToken,
     ) -> Shared {
         Shared {
@@ -91,6 +92,7 @@ impl Shared {
             lookback_ms,
             features: options.features,
             budget: Budget::new(options.max_samples),
+            pool: pool.clone(),
         }
     }
 }

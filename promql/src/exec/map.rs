@@ -44,6 +44,10 @@ impl<C: Change> Source for Map<'_, C> {
         self.inner.distinct_unnamed()
     }
 
+    fn in_memory(&self) -> bool {
+        self.inner.in_memory()
+    }
+
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
         self.inner.column(i, work, out)?;
         self.change.change(out, work);
@@ -116,6 +120,10 @@ impl Source for Broadcast<'_> {
 
     fn distinct_unnamed(&self) -> bool {
         self.inner.distinct_unnamed()
+    }
+
+    fn in_memory(&self) -> bool {
+        self.inner.in_memory()
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {

@@ -14,8 +14,9 @@ use super::binary::{Answer, Operation, changes_metric, float, holds};
 use super::column::{ABSENT, Column, Point, is_absent};
 use super::grid::Grid;
 use super::histogram::Operand;
+use super::parallel;
 use super::signature::Signatures;
-use super::source::{Boxed, Clash, Source, Table, is_metadata_label, merged};
+use super::source::{Boxed, Clash, Row, Source, Table, is_metadata_label, merged};
 use super::stepwise;
 use super::work::Work;
 use crate::engine::EngineError;
@@ -102,27 +103,18 @@ fn pass_over(
 ) -> Result<(), EngineError> {
     let mut alone = vec![true; source.len()];
     paired.for_each(|i| alone[i as usize] = false);
-    let mut column = work.take();
-    for i in (0..source.len()).filter(|i| alone[*i]) {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
-    }
-    work.give(column);
-    Ok(())
+    let alone: Vec<usize> = (0..source.len()).filter(|i| alone[*i]).collect();
+    parallel::each_of(source, alone.len(), |at| alone[at], work, |_, _, _| Ok(()))
 }
 
 /// All columns of a source, empty ones included: signatures go by index.
 fn keep_all(source: &dyn Source, steps: usize, work: &mut Work<'_>) -> Result<Table, EngineError> {
     let mut table = Table::new(steps);
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
+    parallel::each(source, work, |i, column, work| {
         work.shared.budget.hold(column.weight())?;
-        let row = super::source::Row { labels: source.labels(i), drop_name: source.drops_name(i) };
-        table.push(row, &column);
-    }
-    work.give(column);
+        table.push(Row::of(source, i), column);
+        Ok(())
+    })?;
     table.distinct_unnamed = source.distinct_unnamed();
     Ok(table)
 }

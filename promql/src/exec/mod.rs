@@ -20,6 +20,7 @@ mod info;
 mod map;
 mod matching;
 pub(crate) mod notes;
+mod parallel;
 pub(crate) mod range;
 mod relabel;
 mod result;

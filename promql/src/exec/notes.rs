@@ -102,6 +102,15 @@ impl Notes {
         self.add(Level::Info, text, place, Detail::None);
     }
 
+    /// Adds everything of `other`.
+    pub(crate) fn merge(&mut self, other: Notes) {
+        let mut notes: Vec<_> = other.notes.into_iter().collect();
+        notes.sort_by_key(|(_, n)| n.order);
+        for (text, note) in notes {
+            self.add(note.level, text, note.place, note.detail);
+        }
+    }
+
     /// The annotations as the API shows them, with line and column.
     pub(crate) fn into_annotations(self, query: &str) -> Annotations {
         let mut notes: Vec<_> = self.notes.into_iter().collect();

@@ -5,6 +5,7 @@ use model::Labels;
 use super::column::{Column, is_absent};
 use super::eval::Evaluator;
 use super::grid::Grid;
+use super::parallel;
 use super::range::Input;
 use super::source::{Boxed, Clash, Source, merged, without_metadata};
 use super::window::{Samples, Windows};
@@ -99,18 +100,16 @@ fn samples(
     work: &mut Work<'_>,
 ) -> Result<Vec<Sample>, EngineError> {
     let mut out = Vec::new();
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
+    parallel::each(source, work, |i, column, work| {
         let value = match column.histograms.pop() {
             Some((_, h)) => PointValue::Histogram(Box::new((*h).clone())),
-            None if is_absent(column.floats[0]) => continue,
+            None if is_absent(column.floats[0]) => return Ok(()),
             None => PointValue::Float(column.floats[0]),
         };
         work.shared.budget.hold(1)?;
         out.push(Sample { labels: source.labels(i), t: grid.start, value });
-    }
+        Ok(())
+    })?;
     Ok(out)
 }
 
@@ -120,16 +119,13 @@ fn matrix(
     work: &mut Work<'_>,
 ) -> Result<Vec<Series>, EngineError> {
     let mut out = Vec::new();
-    let mut column = work.take();
-    for i in 0..source.len() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
-        if column.is_empty() {
-            continue;
+    parallel::each(source, work, |i, column, work| {
+        if !column.is_empty() {
+            work.shared.budget.hold(column.weight())?;
+            out.push(series(source.labels(i), column, grid));
         }
-        work.shared.budget.hold(column.weight())?;
-        out.push(series(source.labels(i), &column, grid));
-    }
+        Ok(())
+    })?;
     Ok(out)
 }
 

@@ -3,6 +3,7 @@
 use model::Labels;
 
 use super::column::{ABSENT, Column};
+use super::parallel;
 use super::signature::Signatures;
 use super::source::{Boxed, Clash, Source, Table, merged};
 use super::work::Work;
@@ -47,20 +48,16 @@ fn presence(
     work: &mut Work<'_>,
 ) -> Result<Vec<Presence>, EngineError> {
     let mut out: Vec<Presence> = vec![Vec::new(); count];
-    let mut column = work.take();
-    for (i, signature) in signatures.iter().enumerate() {
-        work.shared.check()?;
-        source.column(i, work, &mut column)?;
-        if column.is_empty() {
-            continue;
+    parallel::each(source, work, |i, column, _| {
+        if !column.is_empty() {
+            let present = &mut out[signatures[i] as usize];
+            present.resize(steps, false);
+            for (step, p) in present.iter_mut().enumerate() {
+                *p = *p || column.is_present(step);
+            }
         }
-        let present = &mut out[*signature as usize];
-        present.resize(steps, false);
-        for (step, p) in present.iter_mut().enumerate() {
-            *p = *p || column.is_present(step);
-        }
-    }
-    work.give(column);
+        Ok(())
+    })?;
     Ok(out)
 }
 

@@ -9,6 +9,7 @@ use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder};
 
 use super::column::{Column, SharedHistogram};
+use super::parallel;
 use super::work::{Work, same_labelset};
 use crate::engine::EngineError;
 
@@ -55,6 +56,11 @@ pub(crate) trait Source: Send + Sync {
     /// Whether label sets are sure to stay distinct without the metadata labels.
     fn distinct_unnamed(&self) -> bool;
 
+    /// Whether columns are at hand, so that asking for one costs next to nothing.
+    fn in_memory(&self) -> bool {
+        false
+    }
+
     /// Computes the values of a series.
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError>;
 }
@@ -67,6 +73,13 @@ pub(crate) type Boxed<'p> = Box<dyn Source + 'p>;
 pub(crate) struct Row {
     pub labels: Labels,
     pub drop_name: bool,
+}
+
+impl Row {
+    /// The identity of a series.
+    pub(crate) fn of(source: &dyn Source, i: usize) -> Row {
+        Row { labels: source.labels(i), drop_name: source.drops_name(i) }
+    }
 }
 
 /// A vector held in memory: rows of values side by side.
@@ -111,24 +124,20 @@ impl Table {
     }
 
     /// Computes every column of `source`; rows without any sample are left out. The samples count
-    /// against the query's limit until [`Table::release`].
+    /// against the query's limit.
     pub(crate) fn collect(
         source: &dyn Source,
         steps: usize,
         work: &mut Work<'_>,
     ) -> Result<Table, EngineError> {
         let mut table = Table::new(steps);
-        let mut column = work.take();
-        for i in 0..source.len() {
-            work.shared.check()?;
-            source.column(i, work, &mut column)?;
-            if column.is_empty() {
-                continue;
+        parallel::each(source, work, |i, column, work| {
+            if !column.is_empty() {
+                work.shared.budget.hold(column.weight())?;
+                table.push(Row::of(source, i), column);
             }
-            work.shared.budget.hold(column.weight())?;
-            table.push(Row { labels: source.labels(i), drop_name: source.drops_name(i) }, &column);
-        }
-        work.give(column);
+            Ok(())
+        })?;
         table.distinct_unnamed = source.distinct_unnamed();
         Ok(table)
     }
@@ -149,6 +158,10 @@ impl Source for Table {
 
     fn drops_name(&self, i: usize) -> bool {
         self.rows[i].drop_name
+    }
+
+    fn in_memory(&self) -> bool {
+        true
     }
 
     fn distinct_unnamed(&self) -> bool {
@@ -219,6 +232,10 @@ impl Source for Unnamed<'_> {
 
     fn distinct_unnamed(&self) -> bool {
         self.inner.distinct_unnamed()
+    }
+
+    fn in_memory(&self) -> bool {
+        self.inner.in_memory()
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {

@@ -27,6 +27,24 @@ impl Tally {
         Tally { total: 0, read: 0, steps: Some(steps) }
     }
 
+    /// A fresh tally that counts per step if this one does.
+    pub(crate) fn fork(&self) -> Tally {
+        match &self.steps {
+            Some(s) => Tally::per_step(s.total.len()),
+            None => Tally::default(),
+        }
+    }
+
+    /// Adds the counts of a fork.
+    pub(crate) fn join(&mut self, other: &Tally) {
+        self.total += other.total;
+        self.read += other.read;
+        if let (Some(mine), Some(theirs)) = (&mut self.steps, &other.steps) {
+            mine.total.iter_mut().zip(&theirs.total).for_each(|(a, b)| *a += b);
+            mine.read.iter_mut().zip(&theirs.read).for_each(|(a, b)| *a += b);
+        }
+    }
+
     /// Counts samples a step looks at, `read` of them for the first time.
     #[inline]
     pub(crate) fn count(&mut self, step: usize, total: u64, read: u64) {

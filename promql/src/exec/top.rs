@@ -2,6 +2,7 @@
 
 use super::column::{Column, Point};
 use super::group;
+use super::parallel;
 use super::scalar::Steps;
 use super::source::{Row, Source, Table};
 use super::work::{Work, failed};
@@ -40,12 +41,7 @@ impl Pick<'_> {
         table.distinct_unnamed = source.distinct_unnamed();
         if !self.judge(work)? {
             // Nothing can be picked, but the input is still evaluated: it may fail or warn.
-            let mut column = work.take();
-            for i in 0..source.len() {
-                work.shared.check()?;
-                source.column(i, work, &mut column)?;
-            }
-            work.give(column);
+            parallel::each(source, work, |_, _, _| Ok(()))?;
             return Ok(table);
         }
         for group in group::groups(source, self.names, self.without) {
@@ -113,20 +109,22 @@ impl Pick<'_> {
     ) -> Result<(), EngineError> {
         let mut heaps: Vec<Heap> = Vec::new();
         heaps.resize_with(self.steps, || Heap { less, items: Vec::new() });
-        let mut column = work.take();
-        for (member, i) in members.iter().enumerate() {
-            work.shared.check()?;
-            source.column(*i as usize, work, &mut column)?;
+        let mut member = 0;
+        let index = |at: usize| members[at] as usize;
+        parallel::each_of(source, members.len(), index, work, |_, column, work| {
             if !column.histograms.is_empty() {
                 work.notes.histogram_ignored_in_aggregation(self.op.as_str(), self.place);
             }
             for (step, heap) in heaps.iter_mut().enumerate() {
                 let v = column.floats[step];
                 if !super::column::is_absent(v) {
-                    heap.offer(self.k(step, members.len()), (v, member as u32));
+                    heap.offer(self.k(step, members.len()), (v, member));
                 }
             }
-        }
+            member += 1;
+            Ok(())
+        })?;
+        let mut column = work.take();
         if self.instant {
             for (v, member) in heaps.remove(0).into_sorted() {
                 column.reset(1);
@@ -161,11 +159,9 @@ impl Pick<'_> {
             AggregateOp::Limitk => (0..self.steps).map(|s| self.k(s, members.len())).collect(),
             _ => Vec::new(),
         };
-        let (mut column, mut kept) = (work.take(), work.take());
-        for i in members {
-            let i = *i as usize;
-            work.shared.check()?;
-            source.column(i, work, &mut column)?;
+        let mut kept = work.take();
+        let index = |at: usize| members[at] as usize;
+        parallel::each_of(source, members.len(), index, work, |i, column, work| {
             let offset = match self.op {
                 AggregateOp::LimitRatio => source.labels(i).hash64() as f64 / u64::MAX as f64,
                 _ => 0.0,
@@ -190,8 +186,8 @@ impl Pick<'_> {
             if !kept.is_empty() {
                 self.push(source, i, &kept, work, table)?;
             }
-        }
-        work.give(column);
+            Ok(())
+        })?;
         work.give(kept);
         Ok(())
     }
@@ -205,7 +201,7 @@ impl Pick<'_> {
         table: &mut Table,
     ) -> Result<(), EngineError> {
         work.shared.budget.hold(column.weight())?;
-        table.push(Row { labels: source.labels(i), drop_name: source.drops_name(i) }, column);
+        table.push(Row::of(source, i), column);
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Work: what one thread of an evaluation carries: counts, annotations, buffers, and the question
 //! whether to go on.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::cancel::CancelReason;
 use model::{CancelToken, Columns, QueryError};
+use rayon::ThreadPool;
 
 use super::column::Column;
 use super::notes::Notes;
@@ -22,6 +24,7 @@ pub(crate) struct Shared {
     pub lookback_ms: i64,
     pub features: Features,
     pub budget: Budget,
+    pub pool: Arc<ThreadPool>,
 }
 
 /// Samples a query holds at once, against its limit.
@@ -81,6 +84,16 @@ pub(crate) fn same_labelset() -> EngineError {
 }
 
 impl Shared {
+    /// The threads queries run on.
+    pub(crate) fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
+    /// How many there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
     /// The error of a query told to stop before it began.
     pub(crate) fn check_before_start(&self) -> Result<(), EngineError> {
         match self.cancel.reason() {
@@ -139,6 +152,17 @@ impl<'a> Work<'a> {
             reads: Vec::new(),
             samples: Vec::new(),
         }
+    }
+
+    /// Work for another thread.
+    pub(crate) fn fork(&self) -> Work<'a> {
+        Work::new(self.shared, self.tally.fork())
+    }
+
+    /// Takes over what a fork counted and noted.
+    pub(crate) fn join(&mut self, fork: Work<'a>) {
+        self.notes.merge(fork.notes);
+        self.tally.join(&fork.tally);
     }
 
     /// A column to write to; give it back with [`Work::give`].

@@ -45,6 +45,7 @@ pub fn test_engine() -> Engine {
         lookback_ms: 5 * 60_000,
         max_samples: 10_000,
         default_subquery_step_ms: 60_000,
+        threads: 2,
         features: Features {
             experimental_functions: true,
             extended_range_selectors: true,

@@ -1,0 +1,111 @@
+//! Parallel: columns computed by several threads, used by one in order.
+//!
+//! Reading and windowing a series is most of the work of a query and needs nothing but the series,
+//! so batches of columns are computed side by side; what is done with them happens in order of the
+//! series on the calling thread. Answers, annotations and counts are the same for any number of
+//! threads.
+
+use rayon::prelude::*;
+
+use super::column::Column;
+use super::source::Source;
+use super::work::Work;
+use crate::engine::EngineError;
+
+/// Fewer series are computed where they are asked for.
+const LEAST_SERIES: usize = 64;
+/// Values a batch holds at most, over all its columns.
+const BATCH_VALUES: usize = 1 << 20;
+/// Series a batch holds at most.
+const BATCH_SERIES: usize = 1024;
+
+/// Hands every column of `source` to `f`, in order.
+pub(crate) fn each<'w>(
+    source: &dyn Source,
+    work: &mut Work<'w>,
+    f: impl FnMut(usize, &mut Column, &mut Work<'w>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    each_of(source, source.len(), |at| at, work, f)
+}
+
+/// Hands the columns `index(0)`, `index(1)` … `index(n - 1)` of `source` to `f`, in this order.
+pub(crate) fn each_of<'w>(
+    source: &dyn Source,
+    n: usize,
+    index: impl Fn(usize) -> usize + Sync,
+    work: &mut Work<'w>,
+    mut f: impl FnMut(usize, &mut Column, &mut Work<'w>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let shared = work.shared;
+    let threads = shared.threads();
+    if threads < 2 || n < LEAST_SERIES || source.in_memory() {
+        let mut column = work.take();
+        for at in 0..n {
+            shared.check()?;
+            source.column(index(at), work, &mut column)?;
+            f(index(at), &mut column, work)?;
+        }
+        work.give(column);
+        return Ok(());
+    }
+    let mut helpers: Vec<Work<'w>> = (0..threads).map(|_| work.fork()).collect();
+    let mut columns: Vec<Column> = Vec::new();
+    let mut next = 0;
+    let mut batch = LEAST_SERIES;
+    while next < n {
+        let size = batch.min(n - next);
+        columns.resize_with(columns.len().max(size), Column::default);
+        let share = size.div_ceil(threads);
+        let run = |helper: &mut Work<'w>, first: usize, columns: &mut [Column]| {
+            for (k, column) in columns.iter_mut().enumerate() {
+                shared.check()?;
+                source.column(index(first + k), helper, column)?;
+            }
+            Ok(())
+        };
+        let results: Vec<Result<(), EngineError>> = shared.pool().install(|| {
+            let parts = helpers.par_iter_mut().zip(columns[..size].par_chunks_mut(share));
+            parts
+                .enumerate()
+                .map(|(part, (helper, columns))| run(helper, next + part * share, columns))
+                .collect()
+        });
+        // The first series that failed decides, not the first thread.
+        results.into_iter().collect::<Result<(), _>>()?;
+        for (k, column) in columns[..size].iter_mut().enumerate() {
+            f(index(next + k), column, work)?;
+        }
+        next += size;
+        let values = columns[0].floats.len().max(1);
+        batch = (BATCH_VALUES / values).clamp(threads, BATCH_SERIES);
+    }
+    helpers.into_iter().for_each(|helper| work.join(helper));
+    Ok(())
+}
+
+/// Runs `f` for every item, side by side, each with work of its own; results in order of items.
+pub(crate) fn map<'w, T: Sync, R: Send>(
+    items: &[T],
+    work: &mut Work<'w>,
+    f: impl Fn(&T, &mut Work<'w>) -> Result<R, EngineError> + Sync,
+) -> Result<Vec<R>, EngineError> {
+    let shared = work.shared;
+    if shared.threads() < 2 || items.len() < 2 {
+        return items.iter().map(|item| f(item, work)).collect();
+    }
+    let fork = &*work;
+    let forks: Vec<Work<'w>> = items.iter().map(|_| fork.fork()).collect();
+    let results: Vec<(Result<R, EngineError>, Work<'w>)> = shared.pool().install(|| {
+        items
+            .par_iter()
+            .zip(forks)
+            .map(|(item, mut helper)| (f(item, &mut helper), helper))
+            .collect()
+    });
+    let mut out = Vec::with_capacity(items.len());
+    for (result, helper) in results {
+        work.join(helper);
+        out.push(result?);
+    }
+    Ok(out)
+}
