@@ -204,18 +204,28 @@ mod start {
         }
     }
 
+    /// The marker, if it needs nothing behind it.
+    #[inline]
+    pub(super) fn short(start_t: i64, prev: i64) -> Option<u8> {
+        match start_t {
+            0 => Some(NONE),
+            _ if start_t == prev => Some(SAME),
+            _ => None,
+        }
+    }
+
     /// At most eleven bytes.
     #[inline]
     pub(super) fn put(buf: &mut [u8; 48], at: usize, start_t: i64, prev: i64, first: i64) -> usize {
-        if start_t == 0 {
-            buf[at] = NONE;
-            at + 1
-        } else if start_t == prev {
-            buf[at] = SAME;
-            at + 1
-        } else {
-            buf[at] = EXPLICIT;
-            put_varint(buf, at + 1, start_t.wrapping_sub(first))
+        match short(start_t, prev) {
+            Some(marker) => {
+                buf[at] = marker;
+                at + 1
+            }
+            None => {
+                buf[at] = EXPLICIT;
+                put_varint(buf, at + 1, start_t.wrapping_sub(first))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use model::SeriesRef;
 
 use super::{Base, RecordError, RecordType, put_varint, start};
-use crate::encoding::{DecBuf, DecodeError};
+use crate::encoding::{DecBuf, DecodeError, unzigzag, zigzag};
 
 /// One float sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,12 +64,39 @@ impl SamplesRecord<'_> {
 fn decode_v1(mut buf: DecBuf<'_>, out: &mut Vec<RefSample>) -> Result<(), DecodeError> {
     let base = Base { series: buf.be64()?, t: buf.be64_signed()? };
     while !buf.is_empty() {
-        let series = base.series.wrapping_add_signed(buf.varint()?);
-        let t = base.t.wrapping_add(buf.varint()?);
-        let v = buf.be_f64()?;
-        out.push(RefSample { series: SeriesRef(series), start_t: 0, t, v });
+        let (series, t) = match short_varints(buf.rest()) {
+            Some((series, t, len)) => {
+                buf.skip(len)?;
+                (series, t)
+            }
+            None => (buf.varint()?, buf.varint()?),
+        };
+        let series = SeriesRef(base.series.wrapping_add_signed(series));
+        let (t, v) = (base.t.wrapping_add(t), buf.be_f64()?);
+        out.push(RefSample { series, start_t: 0, t, v });
     }
     Ok(())
+}
+
+/// Two varints of one or two bytes each, as nearly all are, taken out of one load; and how many
+/// bytes they are.
+#[inline(always)]
+fn short_varints(rest: &[u8]) -> Option<(i64, i64, usize)> {
+    let word = u64::from_le_bytes(*rest.first_chunk::<8>()?);
+    let (first, first_len) = short_varint(word)?;
+    let (second, second_len) = short_varint(word >> (8 * first_len))?;
+    Some((unzigzag(first), unzigzag(second), (first_len + second_len) as usize))
+}
+
+#[inline(always)]
+fn short_varint(word: u64) -> Option<(u64, u32)> {
+    if word & 0x80 == 0 {
+        Some((word & 0x7f, 1))
+    } else if word & 0x8000 == 0 {
+        Some((word & 0x7f | word >> 1 & 0x3f80, 2))
+    } else {
+        None
+    }
 }
 
 fn decode_v2(mut buf: DecBuf<'_>, out: &mut Vec<RefSample>) -> Result<(), DecodeError> {
@@ -127,10 +154,15 @@ impl<'o> SamplesEncoder<'o> {
             self.out.extend_from_slice(&sample.t.to_be_bytes());
             sample
         });
+        let series = sample.series.0.wrapping_sub(first.series.0) as i64;
+        let t = sample.t.wrapping_sub(first.t);
+        if self.put_short([series, t], None) {
+            self.out.extend_from_slice(&sample.v.to_bits().to_be_bytes());
+            return;
+        }
         let mut buf = [0; 48];
-        let delta = sample.series.0.wrapping_sub(first.series.0) as i64;
-        let at = put_varint(&mut buf, 0, delta);
-        let at = put_varint(&mut buf, at, sample.t.wrapping_sub(first.t));
+        let at = put_varint(&mut buf, 0, series);
+        let at = put_varint(&mut buf, at, t);
         self.finish(buf, at, sample.v);
     }
 
@@ -145,9 +177,16 @@ impl<'o> SamplesEncoder<'o> {
                 put_varint(&mut buf, at, sample.start_t)
             }
             Some(first) => {
-                let delta = sample.series.0.wrapping_sub(self.prev_series) as i64;
-                let at = put_varint(&mut buf, 0, delta);
-                let at = put_varint(&mut buf, at, sample.t.wrapping_sub(first.t));
+                let series = sample.series.0.wrapping_sub(self.prev_series) as i64;
+                let t = sample.t.wrapping_sub(first.t);
+                let marker = start::short(sample.start_t, self.prev_start);
+                if marker.is_some() && self.put_short([series, t], marker) {
+                    (self.prev_series, self.prev_start) = (sample.series.0, sample.start_t);
+                    self.out.extend_from_slice(&sample.v.to_bits().to_be_bytes());
+                    return;
+                }
+                let at = put_varint(&mut buf, 0, series);
+                let at = put_varint(&mut buf, at, t);
                 start::put(&mut buf, at, sample.start_t, self.prev_start, first.start_t)
             }
         };
@@ -155,10 +194,40 @@ impl<'o> SamplesEncoder<'o> {
         self.finish(buf, at, sample.v);
     }
 
+    /// Appends two varints and a byte in one go, if the varints are short; whether they were.
+    #[inline(always)]
+    fn put_short(&mut self, [first, second]: [i64; 2], last: Option<u8>) -> bool {
+        let (Some(first), Some(second)) = (short_bytes(first), short_bytes(second)) else {
+            return false;
+        };
+        let (mut word, mut len) = (first.0 | second.0 << (8 * first.1), first.1 + second.1);
+        if let Some(byte) = last {
+            word |= u64::from(byte) << (8 * len);
+            len += 1;
+        }
+        let end = self.out.len() + len as usize;
+        self.out.extend_from_slice(&word.to_le_bytes());
+        self.out.truncate(end);
+        true
+    }
+
     #[inline(always)]
     fn finish(&mut self, mut buf: [u8; 48], at: usize, v: f64) {
         // Three varints take at most thirty bytes.
         buf[at..at + 8].copy_from_slice(&v.to_bits().to_be_bytes());
         self.out.extend_from_slice(&buf[..at + 8]);
+    }
+}
+
+/// The one or two bytes of a short varint, the first one lowest, and how many they are.
+#[inline(always)]
+fn short_bytes(v: i64) -> Option<(u64, u32)> {
+    let u = zigzag(v);
+    if u < 0x80 {
+        Some((u, 1))
+    } else if u < 0x4000 {
+        Some((u & 0x7f | 0x80 | u >> 7 << 8, 2))
+    } else {
+        None
     }
 }

@@ -34,6 +34,8 @@ mod writer;
 mod crash_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod log_tests;
 
 use std::sync::Arc;
 use std::time::Duration;
