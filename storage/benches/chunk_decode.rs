@@ -1,5 +1,6 @@
-//! Nanoseconds a sample of decoding and encoding XOR chunks, tidy and jittered: medians of five runs
-//! over data that does not fit the caches nearest to the core.
+//! Nanoseconds a sample of decoding and encoding float chunks: generated ones, tidy and jittered,
+//! and those of the golden blocks where the shared data is there. Medians of five runs, beside them
+//! the quickest slice of any run, which tells more on a busy machine.
 //! `cargo bench -p storage --bench chunk_decode`
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -9,7 +10,9 @@ use std::time::Instant;
 
 use model::{Columns, TimeRange};
 use storage::chunk::cut::SAMPLES_PER_CHUNK;
-use storage::chunk::{self, ChunkEncoder, Encoding};
+use storage::chunk::{self, ChunkEncoder, ChunkRef, Encoding};
+use storage::chunkfile::{HEADER_SIZE, Reader};
+use storage::fs::RealFs;
 
 const CHUNKS: usize = 20_000;
 const RUNS: usize = 5;
@@ -69,9 +72,24 @@ fn encoded(encoding: Encoding, samples: &[Vec<(i64, f64)>]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The median over the runs, in nanoseconds a sample, of the median slice of a run: other work on the
-/// machine disturbs some slices, not most.
-fn median<T>(all: &[T], mut run: impl FnMut(&[T])) -> f64 {
+/// Times in nanoseconds a sample.
+struct Times {
+    /// Median over the runs of the median slice of a run.
+    median: f64,
+    /// Quickest slice of all.
+    best: f64,
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} ns (best {:.2})", self.median, self.best)
+    }
+}
+
+/// Times `run` over slices of `all`, which have `samples` samples together.
+fn times<T>(all: &[T], samples: usize, mut run: impl FnMut(&[T])) -> Times {
+    let per_slice = samples as f64 / all.len() as f64 * SLICE as f64;
+    let mut best = f64::INFINITY;
     let middle = |times: &mut Vec<f64>| {
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
@@ -83,34 +101,58 @@ fn median<T>(all: &[T], mut run: impl FnMut(&[T])) -> f64 {
                 .map(|slice| {
                     let start = Instant::now();
                     run(slice);
-                    start.elapsed().as_nanos() as f64 / (SLICE * SAMPLES_PER_CHUNK) as f64
+                    start.elapsed().as_nanos() as f64 / per_slice
                 })
                 .collect();
-            middle(&mut slices)
+            let median = middle(&mut slices);
+            best = best.min(slices[0]);
+            median
         })
         .collect();
-    middle(&mut runs)
+    Times { median: middle(&mut runs), best }
 }
 
-fn measure(name: &str, encoding: Encoding, samples: &[Vec<(i64, f64)>]) {
-    let chunks = encoded(encoding, samples);
-    let bytes: usize = chunks.iter().map(Vec::len).sum();
+fn decode_times(encoding: Encoding, chunks: &[Vec<u8>], samples: usize) -> Times {
     let mut out = Columns::default();
-    let decode = median(&chunks, |slice| {
+    times(chunks, samples, |slice| {
         for data in slice {
             out.clear();
             let decoded = chunk::decode(encoding as u8, data, TimeRange::ALL, &mut out);
             assert!(decoded.is_ok());
             black_box(&out);
         }
-    });
-    let encode = median(samples, |slice| {
+    })
+}
+
+/// The XOR chunks of the golden blocks, and their samples.
+fn golden() -> (Vec<Vec<u8>>, usize) {
+    let (mut chunks, mut samples) = (Vec::new(), 0);
+    let root = testdata::shared("golden/prometheus-3.14/stopped/data");
+    let blocks = root.and_then(|root| std::fs::read_dir(root).ok()).into_iter().flatten().flatten();
+    for block in blocks {
+        let Ok(reader) = Reader::open(&RealFs, &block.path().join("chunks")) else { continue };
+        let mut offset = HEADER_SIZE as u32;
+        while let Ok(stored) = reader.chunk(ChunkRef::new(0, offset)) {
+            offset = stored.end;
+            if stored.encoding == Encoding::Xor as u8 {
+                samples += chunk::num_samples(stored.encoding, stored.data).unwrap_or(0);
+                chunks.push(stored.data.to_vec());
+            }
+        }
+    }
+    (chunks, samples)
+}
+
+fn measure(name: &str, encoding: Encoding, samples: &[Vec<(i64, f64)>]) {
+    let chunks = encoded(encoding, samples);
+    let all = CHUNKS * SAMPLES_PER_CHUNK;
+    let bytes: usize = chunks.iter().map(Vec::len).sum();
+    let decode = decode_times(encoding, &chunks, all);
+    let encode = times(samples, all, |slice| {
         black_box(encoded(encoding, slice));
     });
-    let size = bytes as f64 / (CHUNKS * SAMPLES_PER_CHUNK) as f64;
-    println!(
-        "{encoding:?} {name}: decode {decode:.2} ns, encode {encode:.2} ns, {size:.2} B a sample"
-    );
+    let size = bytes as f64 / all as f64;
+    println!("{encoding:?} {name}: decode {decode}, encode {encode}, {size:.2} B a sample");
 }
 
 fn main() {
@@ -118,6 +160,11 @@ fn main() {
     let some = samples(|dice| if dice.below(20) == 0 { dice.below(5) as i64 - 2 } else { 0 });
     let five = samples(|dice| dice.below(11) as i64 - 5);
     let fifty = samples(|dice| dice.below(101) as i64 - 50);
+    let (chunks, all) = golden();
+    if chunks.len() >= SLICE {
+        let decode = decode_times(Encoding::Xor, &chunks, all);
+        println!("Xor golden, {} chunks: decode {decode}", chunks.len());
+    }
     for encoding in [Encoding::Xor, Encoding::Xor2] {
         measure("tidy", encoding, &tidy);
         measure("jitter 2 ms on 5 %", encoding, &some);

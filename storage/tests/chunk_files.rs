@@ -212,7 +212,8 @@ fn tombstones_come_back() {
     for (series, min, max) in [(9, i64::MIN, 5), (2, 10, 20), (2, 21, 30), (2, 40, i64::MAX)] {
         stones.add(series, range(min, max));
     }
-    assert_eq!(stones.total(), 3);
+    stones.add(4, range(3, 2));
+    assert_eq!((stones.total(), stones.get(4)), (3, None));
     let size = tombstones::write(&*fs, dir, &stones).expect("write");
     assert_eq!(tombstones::read(&*fs, dir).expect("read"), (stones, size));
     let path = dir.join("tombstones");

@@ -23,8 +23,11 @@ impl Tombstones {
         Tombstones::default()
     }
 
-    /// Deletes `range` of a series.
+    /// Deletes `range` of a series. A range that ends before it starts deletes nothing.
     pub fn add(&mut self, series: u64, range: TimeRange) {
+        if range.min > range.max {
+            return;
+        }
         self.series.entry(series).or_default().add(range);
     }
 
