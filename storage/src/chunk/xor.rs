@@ -181,6 +181,9 @@ impl XorEncoder {
     pub const ENCODING: u8 = Encoding::Xor as u8;
 }
 
+/// Samples written at once in a run.
+const BLOCK: usize = 4;
+
 /// Where decoding stopped.
 struct End {
     delta: i64,
@@ -207,8 +210,8 @@ fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
         return Err(ChunkError::Truncated);
     }
     let start = out.timestamps.len();
-    out.timestamps.resize(start + count, 0);
-    out.floats.resize(start + count, 0.0);
+    out.timestamps.resize(start + count + BLOCK, 0);
+    out.floats.resize(start + count + BLOCK, 0.0);
     let ts = &mut out.timestamps[start..];
     let vs = &mut out.floats[start..];
 
@@ -222,6 +225,8 @@ fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
         (ts[1], vs[1]) = (t, f64::from_bits(value));
         decode_rest(&mut r, t, value, &mut end, &mut ts[2..], &mut vs[2..])?;
     }
+    out.timestamps.truncate(start + count);
+    out.floats.truncate(start + count);
     r.check()?;
     end.bits = r.position();
     Ok(end)
@@ -239,7 +244,7 @@ fn decode_rest(
     ts: &mut [i64],
     vs: &mut [f64],
 ) -> Result<(), ChunkError> {
-    let count = ts.len().min(vs.len());
+    let count = ts.len().min(vs.len()).saturating_sub(BLOCK);
     let mut delta = end.delta;
     let mut window = end.window;
     let mut i = 0;
@@ -248,11 +253,8 @@ fn decode_rest(
         if word >> 62 == 0 {
             // Pairs of zero bits: time step and value as before. 57 bits are certain.
             let run = (word.leading_zeros() as usize / 2).min(28).min(count - i);
-            for (to_t, to_v) in ts[i..i + run].iter_mut().zip(&mut vs[i..i + run]) {
-                t = t.wrapping_add(delta);
-                *to_t = t;
-                *to_v = f64::from_bits(value);
-            }
+            fill(&mut ts[i..], &mut vs[i..], run, t, delta, value);
+            t = t.wrapping_add(delta.wrapping_mul(run as i64));
             r.skip(2 * run as u32);
             i += run;
             continue;
@@ -294,6 +296,20 @@ fn decode_rest(
     end.delta = delta;
     end.window = window;
     Ok(())
+}
+
+/// Writes `run` samples of equal step and value, in whole blocks: what lies behind the run is written
+/// too, but needs no branch. Both slices have a block of room behind their last sample.
+#[inline(always)]
+fn fill(ts: &mut [i64], vs: &mut [f64], run: usize, mut t: i64, delta: i64, value: u64) {
+    let blocks = ts.chunks_exact_mut(BLOCK).zip(vs.chunks_exact_mut(BLOCK));
+    for (to_t, to_v) in blocks.take(run.div_ceil(BLOCK)) {
+        for (to_t, to_v) in to_t.iter_mut().zip(to_v) {
+            t = t.wrapping_add(delta);
+            *to_t = t;
+            *to_v = f64::from_bits(value);
+        }
+    }
 }
 
 /// A delta of deltas of 17, 20 or 64 bits, prefix included.

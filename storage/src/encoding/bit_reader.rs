@@ -105,7 +105,7 @@ impl<'a> BitReader<'a> {
 #[inline(always)]
 fn peek_at(data: &[u8], pos: usize) -> u64 {
     let at = pos >> 3;
-    let word = match data.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+    let word = match data.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>()) {
         Some(bytes) => u64::from_be_bytes(*bytes),
         None => tail_word(data, at),
     };
