@@ -18,6 +18,8 @@ import urllib.request
 
 from prometheus_api_client import PrometheusConnect
 
+import golden
+
 EPIMETHEUS = os.environ["EPIMETHEUS"]
 PROMETHEUS = os.environ["PEER_PROMETHEUS"]
 PROMTOOL = os.environ["PEER_PROMTOOL"]
@@ -107,6 +109,10 @@ QUERIES = [
 ]
 
 
+# Answers that are equal today, of 436: the numbers may only grow.
+GOLDEN_EQUAL = {"killed": 436, "stopped": 436, "xor2": 436}
+
+
 def comparable(answer):
     """Results without order, values as floats so that the last digits may differ."""
     result = answer["data"]["result"]
@@ -190,6 +196,33 @@ class Interop(unittest.TestCase):
             self.assertEqual(1, intruder.process.wait(timeout=30), intruder.text())
             self.assertIn("lock DB directory", intruder.text())
             self.assertEqual(0, holder.stop())
+
+
+    def test_golden_answers(self):
+        shared = os.environ.get("EPIMETHEUS_SHARED", "")
+        folder = os.path.join(shared, "golden", "prometheus-3.14")
+        if not os.path.isdir(folder):
+            if os.environ.get("EPIMETHEUS_REQUIRE_SHARED") == "1":
+                self.fail(f"shared data is required but {folder} is not there")
+            self.skipTest("no shared data")
+        for name in ("killed", "stopped", "xor2"):
+            directory = os.path.join(self.directory, name)
+            os.mkdir(directory)
+            shutil.copytree(os.path.join(folder, name, "data"), os.path.join(directory, "data"))
+            with open(os.path.join(folder, name, "prometheus.yml")) as f:
+                config = f.read()
+            server = self.start(
+                EPIMETHEUS,
+                directory,
+                config,
+                "--storage.tsdb.retention.time=10y",
+                "--enable-feature=exemplar-storage",
+            ).wait_ready()
+            equal, total, different = golden.compare(server.url, os.path.join(folder, name))
+            server.stop()
+            print(f"golden {name}: {equal} of {total} answers equal")
+            first = "\n".join(f"{d[0]} {d[1]}\n  want {str(d[2])[:600]}\n  got  {str(d[3])[:600]}" for d in different[:5])
+            self.assertEqual((equal, total), (GOLDEN_EQUAL[name], 436), first)
 
 
 def _moment(seconds):
