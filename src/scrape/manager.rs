@@ -92,7 +92,8 @@ impl Managing {
         mut targets: watch::Receiver<TargetSets>,
     ) {
         let mut next_sync = Instant::now();
-        let mut changed = true;
+        // The first targets are not kept waiting.
+        let mut changed = false;
         loop {
             tokio::select! {
                 request = inbox.recv() => match request {
