@@ -31,20 +31,26 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!(a.v.to_bits(), b.v.to_bits());
             }
         }
-        Record::Tombstones(tombstones) => drop(tombstones.decode(&mut Vec::new())),
+        Record::Tombstones(tombstones) => {
+            let _ = tombstones.decode(&mut Vec::new());
+        }
         Record::Exemplars(exemplars) => {
             let entries = exemplars.entries().into_iter().flatten();
             entries.for_each(|entry| drop(entry.labels.to_labels()));
         }
-        Record::MmapMarkers(markers) => drop(markers.decode(&mut Vec::new())),
+        Record::MmapMarkers(markers) => {
+            let _ = markers.decode(&mut Vec::new());
+        }
         Record::Metadata(metadata) => {
-            metadata.entries().into_iter().flatten().for_each(|entry| drop(entry.metric_type()));
+            metadata.entries().into_iter().flatten().for_each(|entry| {
+                entry.metric_type();
+            });
         }
         Record::Histograms(histograms) => {
-            drop(histograms.decode(&mut HistogramBatch::<Histogram>::default()));
+            let _ = histograms.decode(&mut HistogramBatch::<Histogram>::default());
         }
         Record::FloatHistograms(histograms) => {
-            drop(histograms.decode(&mut HistogramBatch::<FloatHistogram>::default()));
+            let _ = histograms.decode(&mut HistogramBatch::<FloatHistogram>::default());
         }
         Record::Unknown => {}
     }

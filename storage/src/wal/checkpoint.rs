@@ -15,9 +15,9 @@ use model::{FloatHistogram, Histogram, SeriesRef};
 use super::{Compression, DEFAULT_SEGMENT_SIZE, Reader, SegmentRange, SegmentWriter, WalError};
 use crate::fs::{FileKind, Fs, atomic};
 use crate::record::{
-    ExemplarsEncoder, HistogramBatch, HistogramPayload, HistogramsEncoder, HistogramsRecord,
-    MetadataEncoder, Record, RecordError, RefMetadata, RefSample, RefTombstone, SamplesEncoder,
-    SamplesRecord, SeriesEncoder, TombstonesEncoder,
+    ExemplarsEncoder, ExemplarsRecord, HistogramBatch, HistogramPayload, HistogramsEncoder,
+    HistogramsRecord, MetadataEncoder, Record, RecordError, RefMetadata, RefSample, RefTombstone,
+    SamplesEncoder, SamplesRecord, SeriesEncoder, TombstonesEncoder,
 };
 
 const PREFIX: &str = "checkpoint.";
@@ -273,22 +273,7 @@ impl<'k> Filter<'k> {
                 self.tombstones.iter().for_each(|tombstone| out.push(*tombstone));
                 Ok(Verdict::of(total, self.tombstones.len()))
             }
-            Record::Exemplars(exemplars) => {
-                let entries = exemplars.entries()?;
-                let min_t = self.keep.min_t;
-                let mut out = ExemplarsEncoder::new(&mut self.out);
-                let (mut total, mut left) = (0, 0);
-                for entry in entries {
-                    total += 1;
-                    if entry.t >= min_t {
-                        left += 1;
-                        let labels = entry.labels;
-                        out.push(entry.series, entry.t, entry.v, labels.len(), labels.iter());
-                    }
-                }
-                self.stats.exemplars.add(total, left);
-                Ok(Verdict::of(total, left))
-            }
+            Record::Exemplars(exemplars) => self.exemplars(exemplars),
             Record::Metadata(metadata) => {
                 let mut total = 0;
                 let mut new = 0;
@@ -328,6 +313,22 @@ impl<'k> Filter<'k> {
             let mut out = SamplesEncoder::new(&mut self.out, record.version());
             self.samples.iter().for_each(|sample| out.push(*sample));
         }
+        Ok(Verdict::of(total, left))
+    }
+
+    fn exemplars(&mut self, record: ExemplarsRecord<'_>) -> Result<Verdict, RecordError> {
+        let entries = record.entries()?;
+        let mut out = ExemplarsEncoder::new(&mut self.out);
+        let (mut total, mut left) = (0, 0);
+        for entry in entries {
+            total += 1;
+            if entry.t >= self.keep.min_t {
+                left += 1;
+                let labels = entry.labels;
+                out.push(entry.series, entry.t, entry.v, labels.len(), labels.iter());
+            }
+        }
+        self.stats.exemplars.add(total, left);
         Ok(Verdict::of(total, left))
     }
 
