@@ -109,6 +109,9 @@ fn main() -> Result<(), Failure> {
             }
             app.commit()?;
         }
+        if db.wants_maintenance() {
+            db.maintain()?;
+        }
     }
     let samples = (series * (rounds - 1)).max(1) as f64;
     println!(

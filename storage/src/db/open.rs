@@ -11,7 +11,7 @@ use super::{
 };
 use crate::block;
 use crate::compact::in_order_max_time;
-use crate::fs::DirLock;
+use crate::fs::{DirLock, atomic};
 use crate::head::Head;
 use crate::wal::{Compression, SyncPolicy, Wal, checkpoint, segments};
 
@@ -26,7 +26,11 @@ impl Db {
     ) -> Result<Arc<Db>, DbError> {
         let options = options.normalized();
         let io = |e: std::io::Error| DbError::Io(format!("{}: {e}", dir.display()));
-        env.fs.create_dir_all(dir).map_err(io)?;
+        if !env.fs.exists(dir).map_err(io)? {
+            // Or a power cut takes the directory with everything that was made durable in it.
+            env.fs.create_dir_all(dir).map_err(io)?;
+            env.fs.sync_dir(atomic::parent(dir)).map_err(io)?;
+        }
         clean(dir, &env)?;
         let metrics = DbMetrics::default();
         metrics.clean_start.set(-1);

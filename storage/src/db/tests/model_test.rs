@@ -1,5 +1,5 @@
-//! Random histories against a map: two appenders at a time, commits and rollbacks, kills and clean
-//! stops, maintenance, and queries that stay open across all of it.
+//! Random histories against a map: two appenders at a time, commits and rollbacks, kills, power
+//! cuts and clean stops, maintenance that is cut off anywhere, and queries that stay open across all of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +13,7 @@ use model::{
 use super::*;
 use crate::db::{RuntimeOptions, WalFsync};
 use crate::fs::SimFs;
+use crate::fs::sim::Faults;
 
 /// xorshift64*; the seed is printed with every failure.
 struct Rng(u64);
@@ -59,6 +60,14 @@ struct Batch {
     staged: Vec<(u64, i64)>,
 }
 
+/// How a run ends.
+#[derive(Clone, Copy)]
+enum End {
+    Stop,
+    Kill,
+    PowerCut,
+}
+
 const DIR: &str = "/data";
 
 impl World {
@@ -68,7 +77,7 @@ impl World {
             min_block_range_ms: 10 * MINUTE,
             max_block_range_ms: 100 * MINUTE,
             wal_segment_bytes: 32 << 10,
-            wal_fsync: WalFsync::Off,
+            wal_fsync: WalFsync::EachCommit,
             samples_per_chunk: 12,
             runtime: RuntimeOptions {
                 retention_time_ms: 0,
@@ -146,14 +155,15 @@ impl World {
         }
     }
 
-    fn restart(&mut self, clean: bool) {
+    fn restart(&mut self, end: End) {
         self.queries.clear();
-        if clean {
-            self.db.close().unwrap();
+        let seed = self.rng.below(1 << 30);
+        match end {
+            End::Stop => self.db.close().unwrap(),
+            End::Kill => self.fs = Arc::new(self.fs.kill(seed)),
+            End::PowerCut => self.fs = Arc::new(self.fs.crash(seed)),
         }
-        let db = std::mem::replace(&mut self.db, placeholder());
-        // A killed process leaves what it wrote; its lock goes with it.
-        drop(db);
+        drop(std::mem::replace(&mut self.db, placeholder()));
         self.db = open(Path::new(DIR), self.fs.clone(), self.options.clone());
     }
 
@@ -200,10 +210,18 @@ impl World {
                     self.end(a);
                 }
             }
-            70..80 => self.db.maintain().unwrap(),
+            70..78 => self.db.maintain().unwrap(),
+            78..80 => {
+                // The machine stops somewhere inside a round.
+                let at = self.rng.below(60);
+                self.fs.set_faults(Faults { crash_at_call: Some(at), ..Faults::default() });
+                let _ = self.db.maintain();
+                let end = if self.rng.below(2) == 0 { End::Kill } else { End::PowerCut };
+                self.restart(end);
+            }
             80..83 => {
-                let clean = self.rng.below(2) == 0;
-                self.restart(clean);
+                let end = [End::Stop, End::Kill, End::PowerCut][self.rng.below(3) as usize];
+                self.restart(end);
             }
             83..93 => {
                 let querier = self.db.querier(TimeRange::ALL).unwrap();
@@ -238,7 +256,7 @@ fn history(seed: u64, window: i64, steps: usize) {
     for (querier, want) in queries {
         world.check(&*querier, &want, "a query open to the end");
     }
-    world.restart(true);
+    world.restart(End::Stop);
     let querier = world.db.querier(TimeRange::ALL).unwrap();
     world.check(&*querier, &world.store, "after a clean stop");
     assert!(world.db.block_metas().len() > 1, "seed {seed}: nothing was cut");
