@@ -31,7 +31,7 @@ impl Source {
             match config {
                 DiscoveryConfig::File(file) => sources.push(Source::File((**file).clone())),
                 DiscoveryConfig::Static(_) => {}
-                #[allow(unreachable_patterns, reason = "until there are more kinds")]
+
                 other => unknown.push(other.key()),
             }
         }

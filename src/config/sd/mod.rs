@@ -3,8 +3,36 @@
 //! Each kind's settings stand in a file of their own. The lists are inline in the section they
 //! belong to; the sources are kept and shown in the order of their keys.
 
+pub mod aws;
+pub mod azure;
+pub mod consul;
+pub mod digitalocean;
+pub mod dns;
+pub mod docker;
+pub mod eureka;
 pub mod file;
 pub mod fixed;
+pub mod gce;
+pub mod hetzner;
+pub mod http;
+pub mod ionos;
+pub mod kubernetes;
+pub mod kuma;
+pub mod linode;
+pub mod marathon;
+pub mod nomad;
+pub mod oci;
+pub mod openstack;
+pub mod outscale;
+pub mod ovhcloud;
+pub mod puppetdb;
+pub mod scaleway;
+mod selector;
+pub mod stackit;
+pub mod triton;
+pub mod uyuni;
+pub mod vultr;
+pub mod zookeeper;
 
 pub use file::FileSdConfig;
 pub use fixed::StaticConfig;
@@ -12,6 +40,50 @@ pub use fixed::StaticConfig;
 use model::number::go_quote;
 
 use super::yaml::{Decoder, Error, Field, Fields, Items, NodeRef, Value, decode_fields};
+
+/// Declares a text that must be one of a few; anything else stops the decoding with these words and
+/// the text.
+macro_rules! choice {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident($go:literal), [$($choice:literal),*], $unknown:literal;
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct $name(pub String);
+
+        impl $crate::config::yaml::Field for $name {
+            fn go_type() -> String {
+                $go.to_owned()
+            }
+
+            fn decode(
+                &mut self,
+                node: $crate::config::yaml::NodeRef<'_>,
+                decoder: &mut $crate::config::yaml::Decoder,
+            ) -> Result<(), $crate::config::yaml::Error> {
+                if let Some(text) = decoder.text(node)? {
+                    if ![$($choice),*].contains(&text.as_str()) {
+                        let quoted = model::number::go_quote(&text);
+                        return Err(format!(concat!($unknown, " {}"), quoted).into());
+                    }
+                    self.0 = text;
+                }
+                Ok(())
+            }
+
+            fn is_zero(&self) -> bool {
+                self.0.is_empty()
+            }
+
+            fn emit(&self) -> $crate::config::yaml::Value {
+                $crate::config::yaml::Value::Text(self.0.clone())
+            }
+        }
+    };
+}
+
+pub(crate) use choice;
 
 /// Declares the kinds of sources, in the order of their keys.
 macro_rules! discovery_kinds {
@@ -86,8 +158,43 @@ macro_rules! discovery_kinds {
 }
 
 discovery_kinds! {
+    Aws(aws::AwsSdConfig) = "aws_sd_configs";
+    Azure(azure::AzureSdConfig) = "azure_sd_configs";
+    Consul(consul::ConsulSdConfig) = "consul_sd_configs";
+    Digitalocean(digitalocean::DigitaloceanSdConfig) = "digitalocean_sd_configs";
+    Dns(dns::DnsSdConfig) = "dns_sd_configs";
+    Docker(docker::DockerSdConfig) = "docker_sd_configs";
+    DockerSwarm(docker::DockerSwarmSdConfig) = "dockerswarm_sd_configs";
+    Ec2(aws::Ec2SdConfig) = "ec2_sd_configs";
+    Ecs(aws::EcsSdConfig) = "ecs_sd_configs";
+    Elasticache(aws::ElasticacheSdConfig) = "elasticache_sd_configs";
+    Eureka(eureka::EurekaSdConfig) = "eureka_sd_configs";
     File(FileSdConfig) = "file_sd_configs";
+    Gce(gce::GceSdConfig) = "gce_sd_configs";
+    Hetzner(hetzner::HetznerSdConfig) = "hetzner_sd_configs";
+    Http(http::HttpSdConfig) = "http_sd_configs";
+    Ionos(ionos::IonosSdConfig) = "ionos_sd_configs";
+    Kubernetes(kubernetes::KubernetesSdConfig) = "kubernetes_sd_configs";
+    Kuma(kuma::KumaSdConfig) = "kuma_sd_configs";
+    Lightsail(aws::LightsailSdConfig) = "lightsail_sd_configs";
+    Linode(linode::LinodeSdConfig) = "linode_sd_configs";
+    Marathon(marathon::MarathonSdConfig) = "marathon_sd_configs";
+    Msk(aws::MskSdConfig) = "msk_sd_configs";
+    Nerve(zookeeper::NerveSdConfig) = "nerve_sd_configs";
+    Nomad(nomad::NomadSdConfig) = "nomad_sd_configs";
+    Oci(oci::OciSdConfig) = "oci_sd_configs";
+    Openstack(openstack::OpenstackSdConfig) = "openstack_sd_configs";
+    Outscale(outscale::OutscaleSdConfig) = "outscale_sd_configs";
+    Ovhcloud(ovhcloud::OvhcloudSdConfig) = "ovhcloud_sd_configs";
+    Puppetdb(puppetdb::PuppetdbSdConfig) = "puppetdb_sd_configs";
+    Rds(aws::RdsSdConfig) = "rds_sd_configs";
+    Scaleway(scaleway::ScalewaySdConfig) = "scaleway_sd_configs";
+    Serverset(zookeeper::ServersetSdConfig) = "serverset_sd_configs";
+    Stackit(stackit::StackitSdConfig) = "stackit_sd_configs";
     Static(StaticConfig) = "static_configs";
+    Triton(triton::TritonSdConfig) = "triton_sd_configs";
+    Uyuni(uyuni::UyuniSdConfig) = "uyuni_sd_configs";
+    Vultr(vultr::VultrSdConfig) = "vultr_sd_configs";
 }
 
 /// The sources of one job.
