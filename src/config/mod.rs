@@ -39,3 +39,6 @@ pub use storage::StorageConfig;
 pub use tls::TlsConfig;
 pub use url::Url;
 pub use values::{Bytes, Duration, Secret};
+
+#[cfg(test)]
+mod tests;

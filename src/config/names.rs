@@ -93,6 +93,10 @@ impl Field for LabelName {
         "model.LabelName".to_owned()
     }
 
+    fn go_list() -> String {
+        "model.LabelNames".to_owned()
+    }
+
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
         if let Some(text) = text_as(node, decoder, "string")? {
             if text.is_empty() {

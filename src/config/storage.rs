@@ -17,6 +17,8 @@ section! {
 section! {
     /// `storage.tsdb`
     pub struct TsdbConfig("config.TSDBConfig", "config.plain") {
+        /// `out_of_order_time_window` in milliseconds: a field of the original's that shows.
+        out_of_order_time_window_ms: i64 = keep "outofordertimewindow";
         /// How far behind the newest sample one may still be stored.
         out_of_order_time_window: Duration = omit "out_of_order_time_window";
         /// Share of stale series in the head, 0 to 1, above which they are compacted away at once.
@@ -73,6 +75,7 @@ impl Checked for TsdbConfig {
     }
 
     fn finish(&mut self) -> Result<(), String> {
+        self.out_of_order_time_window_ms = self.out_of_order_time_window.ms();
         let floats = &self.chunk_encoding.floats;
         if !matches!(floats.as_str(), "" | "xor" | "xor2") {
             return Err(format!(

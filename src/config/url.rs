@@ -167,7 +167,7 @@ fn parse_rest(text: &str) -> Result<Url, String> {
     let authority = !url.scheme.is_empty() || !rest.starts_with("///");
     if let Some(tail) = rest.strip_prefix("//").filter(|_| authority) {
         let at = tail.find('/').unwrap_or(tail.len());
-        (url.user, url.host) = parse_authority(&url.scheme, &tail[..at])?;
+        (url.user, url.host) = parse_authority(&tail[..at])?;
         rest = &tail[at..];
     } else if !url.scheme.is_empty() && rest.starts_with('/') {
         url.omit_host = true;
@@ -191,11 +191,11 @@ fn split_scheme(text: &str) -> Result<(&str, &str), String> {
 
 type User = Option<(String, Option<String>)>;
 
-fn parse_authority(scheme: &str, text: &str) -> Result<(User, String), String> {
+fn parse_authority(text: &str) -> Result<(User, String), String> {
     let Some((info, host)) = text.rsplit_once('@') else {
-        return Ok((None, parse_host(scheme, text)?));
+        return Ok((None, parse_host(text)?));
     };
-    let host = parse_host(scheme, host)?;
+    let host = parse_host(host)?;
     let valid = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
     if !info.chars().all(valid) {
         return Err("net/url: invalid userinfo".to_owned());
@@ -208,16 +208,14 @@ fn parse_authority(scheme: &str, text: &str) -> Result<(User, String), String> {
     Ok((Some(user), host))
 }
 
-fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
+fn parse_host(host: &str) -> Result<String, String> {
     let decode =
         |s: &str, part| unescape(s, part).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     match host.rfind('[') {
         Some(0) => {}
         Some(_) => return Err("invalid IP-literal".to_owned()),
         None => {
-            if let Some(first) = host.find(':') {
-                let strict = scheme == "http" || scheme == "https";
-                let at = if strict { first } else { host.rfind(':').unwrap_or(first) };
+            if let Some(at) = host.rfind(':') {
                 check_port(&host[at..])?;
             }
             return decode(host, Part::Host);

@@ -182,6 +182,10 @@ impl Field for Secret {
         "config.Secret".to_owned()
     }
 
+    fn go_map_of_lists() -> String {
+        "config.ProxyHeader".to_owned()
+    }
+
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
         if let Some(text) = text_as(node, decoder, "config.plain")? {
             self.0 = text;

@@ -1,5 +1,7 @@
 //! RelabelConfig: one relabelling rule, its defaults and what makes a rule invalid.
 
+use std::sync::OnceLock;
+
 use model::number::go_quote;
 use model::regex::FastRegex;
 
@@ -94,20 +96,24 @@ impl Field for Action {
 #[derive(Clone, Debug)]
 pub struct Pattern {
     source: String,
-    regex: Option<FastRegex>,
+    regex: FastRegex,
     given: bool,
 }
+
+/// What a rule without a pattern matches with.
+const DEFAULT_PATTERN: &str = "(.*)";
 
 impl Pattern {
     /// Compiles a pattern given by the user.
     pub fn new(source: &str) -> Result<Pattern, String> {
         let regex = FastRegex::new_wrapped(source).map_err(|e| e.to_string())?;
-        Ok(Pattern { source: source.to_owned(), regex: Some(regex), given: true })
+        Ok(Pattern { source: source.to_owned(), regex, given: true })
     }
 
     /// The pattern `(.*)` of a rule without one.
     pub fn not_given() -> Pattern {
-        Pattern { source: "(.*)".to_owned(), regex: None, given: false }
+        let regex = constant(&DEFAULT, DEFAULT_PATTERN);
+        Pattern { source: DEFAULT_PATTERN.to_owned(), regex, given: false }
     }
 
     /// The pattern as written.
@@ -115,21 +121,35 @@ impl Pattern {
         &self.source
     }
 
-    /// The compiled pattern; `None` when none was given, which matches everything and captures it
-    /// as `$1`.
-    pub fn regex(&self) -> Option<&FastRegex> {
-        self.regex.as_ref()
+    /// The compiled pattern.
+    pub fn regex(&self) -> &FastRegex {
+        &self.regex
+    }
+
+    /// Whether it captures the whole text as `$1`, being the default.
+    pub fn is_default(&self) -> bool {
+        !self.given
     }
 
     /// Whether the whole of `text` matches.
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.as_ref().is_none_or(|r| r.is_match(text))
+        !self.given || self.regex.is_match(text)
     }
 }
 
+static DEFAULT: OnceLock<FastRegex> = OnceLock::new();
+static EMPTY: OnceLock<FastRegex> = OnceLock::new();
+
+/// A pattern of this file, compiled once.
+#[allow(clippy::expect_used, reason = "the pattern is a constant of this file")]
+fn constant(place: &OnceLock<FastRegex>, pattern: &str) -> FastRegex {
+    place.get_or_init(|| FastRegex::new(pattern).expect("a valid pattern")).clone()
+}
+
 impl Default for Pattern {
+    /// The empty pattern: what a key without a value means.
     fn default() -> Pattern {
-        Pattern::new("").unwrap_or_else(|_| Pattern::not_given())
+        Pattern { source: String::new(), regex: constant(&EMPTY, ""), given: true }
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod config;
 mod process;
-mod template;
 
 pub use config::{Action, Pattern, RelabelConfig};
 pub use process::process;

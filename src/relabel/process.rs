@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use md5::{Digest, Md5};
 use model::LabelsBuilder;
+use model::regex::Template;
 
 use super::config::{Action, RelabelConfig, has_variable};
-use super::template::{Groups, expand};
 
 /// Applies the rules in order; `false` when one of them drops the label set, which is then left as
 /// it was at that rule.
@@ -69,33 +69,32 @@ fn source<'l>(rule: &RelabelConfig, labels: &'l LabelsBuilder) -> Cow<'l, str> {
 
 fn replace(rule: &RelabelConfig, labels: &mut LabelsBuilder) {
     let text = source(rule, labels);
-    if !rule.regex.is_match(&text) {
-        return;
-    }
     let (target, value) = (&rule.target_label, &rule.replacement);
-    let (target_varies, value_varies) = (has_variable(target), has_variable(value));
-    if !target_varies && !value_varies {
-        labels.set(target, value);
+    let value = if value == "$1" && rule.regex.is_default() {
+        text.clone().into_owned()
+    } else if !rule.regex.is_match(&text) {
         return;
-    }
-    let Some(groups) = groups(rule, &text) else { return };
-    let value = if value_varies { expand(value, &groups) } else { value.clone() };
-    if !target_varies {
+    } else {
+        expand(rule, value, &text)
+    };
+    if !has_variable(target) {
         labels.set(target, &value);
         return;
     }
-    let target = expand(target, &groups);
+    let target = expand(rule, target, &text);
     if rule.scheme.is_valid_label_name(&target) {
         labels.set(&target, &value);
     }
 }
 
-/// What the rule's pattern captures in a text it matches.
-fn groups<'t>(rule: &RelabelConfig, text: &'t str) -> Option<Groups<'t>> {
-    match rule.regex.regex() {
-        None => Some(Groups::Whole(text)),
-        Some(regex) => regex.captures(text).map(Groups::Found),
+/// A template filled with what the rule's pattern captures in a text it matches.
+fn expand(rule: &RelabelConfig, template: &str, text: &str) -> String {
+    if !has_variable(template) {
+        return template.to_owned();
     }
+    let mut out = String::with_capacity(text.len() + template.len());
+    rule.regex.regex().expand(&Template::parse(template), text, &mut out);
+    out
 }
 
 fn map_labels(rule: &RelabelConfig, labels: &mut LabelsBuilder) {
@@ -106,9 +105,7 @@ fn map_labels(rule: &RelabelConfig, labels: &mut LabelsBuilder) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     for (name, value) in matching {
-        if let Some(groups) = groups(rule, &name) {
-            labels.set(&expand(&rule.replacement, &groups), &value);
-        }
+        labels.set(&expand(rule, &rule.replacement, &name), &value);
     }
 }
 

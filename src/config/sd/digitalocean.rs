@@ -1,5 +1,6 @@
 //! DigitaloceanSdConfig: targets from DigitalOcean droplets or databases.
 
+use crate::config::any::Any;
 use crate::config::http_client::HttpClientConfig;
 use crate::config::values::Duration;
 use crate::config::yaml::{Checked, section};
@@ -18,6 +19,8 @@ section! {
         refresh_interval: Duration = keep "refresh_interval";
         port: isize = keep "port";
         role: Role = keep "role";
+        /// A field of the original's that shows; nothing else than null makes sense.
+        httpclient: Option<Any> = keep "httpclient";
     }
 }
 
@@ -28,6 +31,7 @@ impl Checked for DigitaloceanSdConfig {
             refresh_interval: Duration::secs(60),
             http_client: HttpClientConfig::preset(),
             role: Role("droplets".to_owned()),
+            httpclient: None,
         };
     }
 

@@ -112,7 +112,9 @@ impl Decoder {
             return Ok(None);
         };
         match resolve(node)? {
-            Resolved::Binary(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Resolved::Binary(bytes) => String::from_utf8(bytes)
+                .map(Some)
+                .map_err(|_| Error::Fatal("yaml: !!binary value is not UTF-8".to_owned())),
             _ => Ok(Some(value.clone())),
         }
     }

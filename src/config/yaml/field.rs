@@ -17,6 +17,21 @@ pub trait Field: Default {
     /// The Go type's name in error texts.
     fn go_type() -> String;
 
+    /// The name of a list of them.
+    fn go_list() -> String {
+        format!("[]{}", Self::go_type())
+    }
+
+    /// The name of a map to them.
+    fn go_map() -> String {
+        format!("map[string]{}", Self::go_type())
+    }
+
+    /// The name of a map to lists of them.
+    fn go_map_of_lists() -> String {
+        format!("map[string]{}", Self::go_list())
+    }
+
     /// Decodes a node that is neither null nor an alias. Values of the wrong type are noted with
     /// the decoder; an `Err` stops everything.
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error>;
@@ -34,6 +49,10 @@ pub trait Field: Default {
 impl Field for String {
     fn go_type() -> String {
         "string".to_owned()
+    }
+
+    fn go_map_of_lists() -> String {
+        "url.Values".to_owned()
     }
 
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
@@ -210,7 +229,11 @@ fn decode_items<T: Field>(
 
 impl<T: Field> Field for Vec<T> {
     fn go_type() -> String {
-        format!("[]{}", T::go_type())
+        T::go_list()
+    }
+
+    fn go_map() -> String {
+        T::go_map_of_lists()
     }
 
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
@@ -355,7 +378,7 @@ pub fn decode_map<T: Field>(
 
 impl<T: Field> Field for Map<T> {
     fn go_type() -> String {
-        format!("map[string]{}", T::go_type())
+        T::go_map()
     }
 
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
