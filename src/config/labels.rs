@@ -5,9 +5,7 @@ use std::ops::Deref;
 use model::Labels;
 use model::number::go_quote;
 
-use super::yaml::{
-    Decoder, Error, Field, Map, NodeRef, Resolved, Value, decode_map, resolve,
-};
+use super::yaml::{Decoder, Error, Field, Map, NodeRef, Resolved, Value, decode_map, resolve};
 
 /// Label names and values as written: an empty value is kept here and gone in [`LabelSet::labels`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -126,7 +126,10 @@ fn what_is_not_built_is_refused_with_its_place() {
     let path_text = path.to_str().unwrap();
     for (text, want) in [
         ("global: {}\nrule_files: []\nalerting: {alertmanagers: [{static_configs: []}]}", ""),
-        ("global: {}\nrule_files: [a.yml]", "rule_files is not supported by this version of epimetheus: PATH line 2"),
+        (
+            "global: {}\nrule_files: [a.yml]",
+            "rule_files is not supported by this version of epimetheus: PATH line 2",
+        ),
         (
             "scrape_configs:\n- job_name: a\n- job_name: b\n  dns_sd_configs: [{names: [x]}]",
             "dns_sd_configs is not supported by this version of epimetheus: PATH line 4",

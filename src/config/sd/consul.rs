@@ -57,7 +57,10 @@ impl Checked for ConsulSdConfig {
         }
         let http = &self.http_client;
         if !self.token.is_empty() && (http.authorization.is_some() || http.oauth2.is_some()) {
-            return Err("at most one of consul SD token, authorization, or oauth2 can be configured".to_owned());
+            return Err(
+                "at most one of consul SD token, authorization, or oauth2 can be configured"
+                    .to_owned(),
+            );
         }
         self.http_client.validate()
     }

@@ -28,9 +28,10 @@ impl Checked for DnsSdConfig {
         }
         match self.record_type.to_uppercase().as_str() {
             "SRV" => Ok(()),
-            "A" | "AAAA" | "MX" | "NS" if self.port == 0 => Err(
-                "a port is required in DNS-SD configs for all record types except SRV".to_owned(),
-            ),
+            "A" | "AAAA" | "MX" | "NS" if self.port == 0 => {
+                Err("a port is required in DNS-SD configs for all record types except SRV"
+                    .to_owned())
+            }
             "A" | "AAAA" | "MX" | "NS" => Ok(()),
             _ => Err(format!("invalid DNS-SD records type {}", self.record_type)),
         }

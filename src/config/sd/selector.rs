@@ -7,9 +7,7 @@ pub fn check_fields(selector: &str) -> Result<(), String> {
     for term in split_terms(selector) {
         let ops = ["!=", "==", "="];
         if !term.is_empty() && !ops.iter().any(|op| term.contains(op)) {
-            return Err(format!(
-                "invalid selector: '{selector}'; can't understand '{term}'"
-            ));
+            return Err(format!("invalid selector: '{selector}'; can't understand '{term}'"));
         }
     }
     Ok(())

@@ -14,10 +14,7 @@ section! {
 
 impl Checked for NerveSdConfig {
     fn begin(&mut self) {
-        *self = NerveSdConfig {
-            timeout: Duration::secs(10),
-            ..NerveSdConfig::default()
-        };
+        *self = NerveSdConfig { timeout: Duration::secs(10), ..NerveSdConfig::default() };
     }
 
     fn finish(&mut self) -> Result<(), String> {
@@ -36,10 +33,7 @@ section! {
 
 impl Checked for ServersetSdConfig {
     fn begin(&mut self) {
-        *self = ServersetSdConfig {
-            timeout: Duration::secs(10),
-            ..ServersetSdConfig::default()
-        };
+        *self = ServersetSdConfig { timeout: Duration::secs(10), ..ServersetSdConfig::default() };
     }
 
     fn finish(&mut self) -> Result<(), String> {
