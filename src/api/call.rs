@@ -99,6 +99,7 @@ fn answer(api: &Api, call: &Call) -> Result<Answer, ApiError> {
         Endpoint::BuildInfo => status::build_info(),
         Endpoint::Flags => status::flags(api),
         Endpoint::Tsdb => status::tsdb(api, call),
+        Endpoint::TsdbBlocks => status::blocks(api),
         Endpoint::WalReplay => status::wal_replay(api),
         Endpoint::Notifications => status::notifications(api),
         Endpoint::DeleteSeries => admin::delete_series(api, call),

@@ -42,6 +42,7 @@ pub enum Endpoint {
     BuildInfo,
     Flags,
     Tsdb,
+    TsdbBlocks,
     WalReplay,
     Notifications,
     DeleteSeries,

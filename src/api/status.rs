@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use storage::db::NameCount;
 
 use super::Api;
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, internal};
 use super::error::ApiError;
 use super::json::{push_int, push_string, push_uint};
 use crate::cli::help::{COMPATIBLE_VERSION, OWN_VERSION};
@@ -159,6 +159,14 @@ fn push_counts(out: &mut Vec<u8>, counts: &[NameCount]) {
         out.push(b'}');
     }
     out.push(b']');
+}
+
+/// `status/tsdb/blocks`.
+pub fn blocks(api: &Api) -> Result<Answer, ApiError> {
+    let mut object = Object::new();
+    let metas = serde_json::to_vec(&api.db()?.block_metas()).map_err(internal)?;
+    object.key("blocks").extend_from_slice(&metas);
+    Answer::json(object.end())
 }
 
 /// `status/walreplay`.

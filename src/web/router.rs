@@ -127,6 +127,7 @@ pub const ROUTES: &[Route] = &[
     gated("/api/v1/status/buildinfo", Get, Endpoint::Api(Api::BuildInfo)),
     gated("/api/v1/status/flags", Get, Endpoint::Api(Api::Flags)),
     gated("/api/v1/status/tsdb", Get, Endpoint::Api(Api::Tsdb)),
+    gated("/api/v1/status/tsdb/blocks", Get, Endpoint::Api(Api::TsdbBlocks)),
     open("/api/v1/status/walreplay", Get, Endpoint::Api(Api::WalReplay)),
     open("/api/v1/notifications", Get, Endpoint::Api(Api::Notifications)),
     gated("/api/v1/admin/tsdb/delete_series", PostPut, Endpoint::Api(Api::DeleteSeries)),
