@@ -33,7 +33,8 @@ pub enum AppendError {
     UnknownSeries,
     #[error("invalid sample: {0}")]
     InvalidLabels(String),
-    #[error("invalid histogram: {0}")]
+    /// What is wrong with it, in Prometheus's words.
+    #[error("{0}")]
     InvalidHistogram(String),
     #[error("out of order exemplar")]
     OutOfOrderExemplar,

@@ -81,6 +81,9 @@ pub struct Watch {
 impl Watch {
     fn new(timeout: Duration) -> Watch {
         let token = CancelToken::default();
+        if timeout.is_zero() {
+            token.cancel(CancelReason::TimedOut);
+        }
         let timed = token.clone();
         let timer = tokio::spawn(async move {
             tokio::time::sleep(timeout).await;
@@ -229,6 +232,11 @@ fn run(
     let gate = &api.gate;
     gate.durations.observe(["queue_time"], queued.as_secs_f64());
     let began = Instant::now();
+    match token.reason() {
+        Some(CancelReason::TimedOut) => Err(EngineError::Timeout("query execution"))?,
+        Some(CancelReason::Canceled) => Err(EngineError::Canceled("query execution"))?,
+        None => {}
+    }
     let db = api.db()?;
     let result =
         api.engine.load().query(db.as_ref(), &request.query, request.at, request.options, token);

@@ -21,10 +21,17 @@ pub fn push_value_of(sink: &mut Sink, value: &QueryValue) {
     sink.buf.extend_from_slice(kind.as_bytes());
     sink.buf.extend_from_slice(b"\",\"result\":");
     match value {
-        QueryValue::Scalar { t, v } => push_point(&mut sink.buf, *t, *v),
+        // These two print their time as any number: `5.5`, where points have `5.500`.
+        QueryValue::Scalar { t, v } => {
+            sink.buf.push(b'[');
+            push_number(&mut sink.buf, *t as f64 / 1000.0);
+            sink.buf.push(b',');
+            push_value(&mut sink.buf, *v);
+            sink.buf.push(b']');
+        }
         QueryValue::String { t, text } => {
             sink.buf.push(b'[');
-            push_timestamp(&mut sink.buf, *t);
+            push_number(&mut sink.buf, *t as f64 / 1000.0);
             sink.buf.push(b',');
             push_string(&mut sink.buf, text);
             sink.buf.push(b']');

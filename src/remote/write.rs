@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use hyper::{HeaderMap, Response, StatusCode};
 use model::{AppendError, AppendOptions, Appendable, Appender, Labels, SeriesRef, Value};
 
@@ -80,17 +80,20 @@ impl WriteHandler {
         }
     }
 
-    /// Checks what a request says of its body; the error is for a 415.
-    pub fn check_headers(&self, headers: &HeaderMap) -> Result<(), String> {
-        let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let encoding = text(CONTENT_ENCODING);
-        if !matches!(encoding, "" | "snappy") {
-            return Err(format!(
-                "{encoding} encoding (compression) is not accepted by this server; only snappy is \
+    /// Checks how a request says its body is compressed; the error is for a 415.
+    pub fn check_encoding(&self, headers: &HeaderMap) -> Result<(), String> {
+        match text(headers, CONTENT_ENCODING) {
+            "" | "snappy" => Ok(()),
+            other => Err(format!(
+                "{other} encoding (compression) is not accepted by this server; only snappy is \
                  acceptable"
-            ));
+            )),
         }
-        let message = parse_content_type(text(CONTENT_TYPE))?;
+    }
+
+    /// Checks which message a request announces; the error is for a 415.
+    pub fn check_content_type(&self, headers: &HeaderMap) -> Result<(), String> {
+        let message = parse_content_type(text(headers, CONTENT_TYPE))?;
         if self.accepted.iter().any(|m| m == message) {
             return Ok(());
         }
@@ -100,8 +103,14 @@ impl WriteHandler {
         ))
     }
 
-    /// Takes a compressed body in. Blocks while the batch is logged.
-    pub fn store(&self, store: &dyn Appendable, compressed: &[u8]) -> Response<Body> {
+    /// Takes a compressed body in. Blocks while the batch is logged. A body that does not even
+    /// decompress is told so before its `content_type` is, as in Prometheus.
+    pub fn store(
+        &self,
+        store: &dyn Appendable,
+        compressed: &[u8],
+        content_type: Result<(), String>,
+    ) -> Response<Body> {
         let body = match decompress(compressed) {
             Ok(body) => body,
             Err(why) => {
@@ -109,6 +118,10 @@ impl WriteHandler {
                 return error(StatusCode::BAD_REQUEST, &why);
             }
         };
+        if let Err(why) = content_type {
+            tracing::error!(component = "web", err = %why, "Error decoding remote write request");
+            return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
+        }
         match self.write(store, &body) {
             Ok(()) => empty(StatusCode::NO_CONTENT),
             Err(e) => {
@@ -153,6 +166,10 @@ impl WriteHandler {
         self.refs.learn(&found, now);
         Ok(())
     }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
 /// Which message a content type announces.
@@ -286,8 +303,12 @@ impl Batch<'_> {
                     }
                 }
                 4 => match message::parse_histogram(value.bytes("Histograms")?)? {
-                    (t, AnyHistogram::Integer(h)) => self.value(series, t, Value::Histogram(&h))?,
-                    (t, AnyHistogram::Float(h)) => {
+                    (t, AnyHistogram::Integer(mut h)) => {
+                        h.reduce_to_kept_schema();
+                        self.value(series, t, Value::Histogram(&h))?;
+                    }
+                    (t, AnyHistogram::Float(mut h)) => {
+                        h.reduce_to_kept_schema();
                         self.value(series, t, Value::FloatHistogram(&h))?;
                     }
                 },

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -179,6 +179,7 @@ impl App {
             Endpoint::Options => {
                 let mut response = empty(StatusCode::NO_CONTENT);
                 self.cors(request.headers(), response.headers_mut());
+                response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
                 response
             }
             Endpoint::Api(endpoint) => self.call(endpoint, param, request).await,
@@ -290,9 +291,10 @@ impl App {
                 "remote write receiver needs to be enabled with --web.enable-remote-write-receiver",
             );
         };
-        if let Err(why) = handler.check_headers(request.headers()) {
+        if let Err(why) = handler.check_encoding(request.headers()) {
             return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
         }
+        let content_type = handler.check_content_type(request.headers());
         let body = match self.read_body(request, WriteHandler::MAX_COMPRESSED).await {
             Ok(body) => body,
             Err(e) => return e.response(),
@@ -302,7 +304,7 @@ impl App {
             Ok(db) => Arc::clone(db),
             Err(e) => return error(StatusCode::INTERNAL_SERVER_ERROR, &e.text),
         };
-        tokio::task::spawn_blocking(move || handler.store(store.as_ref(), &body))
+        tokio::task::spawn_blocking(move || handler.store(store.as_ref(), &body, content_type))
             .await
             .unwrap_or_else(|_| empty(StatusCode::INTERNAL_SERVER_ERROR))
     }

@@ -178,7 +178,11 @@ pub fn find(method: &Method, path: &str) -> Found {
         None => format!("{path}/"),
     };
     let known = |p: &str| {
-        ROUTES.iter().any(|r| r.methods != Methods::Options && matches(r.pattern, p).is_some())
+        ROUTES.iter().any(|r| {
+            r.methods != Methods::Options
+                && r.methods.names().contains(&method.as_str())
+                && matches(r.pattern, p).is_some()
+        })
     };
     if !other.is_empty() && known(&other) { Found::Redirect(other) } else { Found::NotFound }
 }
@@ -231,6 +235,7 @@ mod tests {
         check(Method::HEAD, "/metrics", "NotAllowed(\"GET, OPTIONS\")");
         check(Method::GET, "/-/reload", "/-/reload ");
         check(Method::GET, "/api/v1/query/", "Redirect(\"/api/v1/query\")");
+        check(Method::HEAD, "/api/v1/query/", "NotFound");
         check(Method::GET, "/api/v1/nope", "NotFound");
         check(Method::GET, "/nope", "NotFound");
     }

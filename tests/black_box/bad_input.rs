@@ -132,7 +132,8 @@ fn a_torn_log_is_cut_back_to_what_is_whole() {
     assert_eq!(write(&server, &one).unwrap().status, 204);
     server.kill();
     let wal = dir.path().join("data/wal");
-    let mut segments: Vec<_> = std::fs::read_dir(&wal).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut segments: Vec<_> =
+        std::fs::read_dir(&wal).unwrap().map(|e| e.unwrap().path()).collect();
     segments.sort();
     let last = segments.pop().unwrap();
     let mut bytes = std::fs::read(&last).unwrap();

@@ -32,7 +32,9 @@ fn acknowledged_samples_survive_kill_9() {
     let last = acknowledged.load(Ordering::SeqCst);
     assert!(last > i64::try_from(ROUNDS).unwrap(), "only {last} requests were acknowledged");
     check(&server, start, last);
-    assert!(!server.logged("corrupt") || server.logged("msg=\"WAL read error, attempting repair\""));
+    assert!(
+        !server.logged("corrupt") || server.logged("msg=\"WAL read error, attempting repair\"")
+    );
     server.stop();
 }
 

@@ -11,7 +11,11 @@ fn without_a_configuration_it_scrapes_itself() {
     server.wait_for("using the built-in configuration");
     let yaml = server.get("/p/api/v1/status/config").json();
     assert!(yaml["data"]["yaml"].as_str().unwrap().contains("metrics_path: /p/metrics"));
-    assert_eq!(server.get("/p/api/v1/scrape_pools").json()["data"]["scrapePools"], json!(["prometheus"]));
+    // Discovery hands its targets over a moment after the server is ready.
+    let expected = json!(["prometheus"]);
+    server.wait_until("the built-in job", || {
+        server.get("/p/api/v1/scrape_pools").json()["data"]["scrapePools"] == expected
+    });
     // Links carry the path of the external URL.
     let root = server.get("/");
     assert_eq!((root.status, root.header("location")), (302, vec!["/p/"]));
@@ -45,7 +49,10 @@ fn healthy_ready_and_lifecycle_words() {
     assert_eq!(version["version"], "3.14.0");
     for path in ["/query", "/targets", "/status", "/flags", "/config", "/tsdb-status"] {
         let answer = server.get(path);
-        assert_eq!((answer.status, answer.header("content-type")), (200, vec!["text/html; charset=utf-8"]));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, vec!["text/html; charset=utf-8"])
+        );
     }
     server.stop();
 }
@@ -113,7 +120,10 @@ fn quits_over_http() {
     std::fs::write(dir.path().join("prometheus.yml"), "").unwrap();
     let mut server = Server::start(dir.path(), &["--web.enable-lifecycle", "--log.format=logfmt"]);
     let answer = server.post("/-/quit", "");
-    assert_eq!((answer.status, answer.text().as_str()), (200, "Requesting termination... Goodbye!"));
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "Requesting termination... Goodbye!")
+    );
     assert_eq!(server.wait().code(), Some(0));
     server.wait_for("See you next time!");
 }

@@ -1,5 +1,7 @@
 //! Black-box tests: the built server, over a real port and with real signals.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
 mod api;
 mod bad_input;
 mod http;

@@ -90,6 +90,15 @@ impl Server {
         }
     }
 
+    /// Asks again and again until the answer is yes.
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < until, "still waiting for {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Whether a log line holds `text`.
     pub fn logged(&self, text: &str) -> bool {
         self.log.0.lock().unwrap().all.iter().any(|l| l.contains(text))

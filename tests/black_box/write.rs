@@ -111,7 +111,9 @@ fn refusals_name_the_reason() {
     let server = receiver(dir.path());
     let t = now_ms();
     let up = [("__name__", "up")];
-    let one = |t: i64, v: f64| body(&[series(&[("__name__", "other")], &[(t, v)]), series(&up, &[(t, v)])]);
+    let one = |t: i64, v: f64| {
+        body(&[series(&[("__name__", "other")], &[(t, v)]), series(&up, &[(t, v)])])
+    };
     assert_eq!(write(&server, &one(t, 1.0)).unwrap().status, 204);
     for (body, status, text) in [
         (one(t - 1000, 1.0), 400, "out of order sample\n"),
@@ -119,7 +121,11 @@ fn refusals_name_the_reason() {
         (one(t - 86_400_000, 1.0), 400, "out of bounds\n"),
         (one(t + 3_600_000, 1.0), 400, "out of bounds: timestamp is too far in the future\n"),
         (b"".to_vec(), 400, "s2: corrupt input\n"),
-        (b"\xff\xff\xff\xff\x0fabc".to_vec(), 400, "decoded size exceeds the 33554432 bytes limit\n"),
+        (
+            b"\xff\xff\xff\xff\x0fabc".to_vec(),
+            400,
+            "decoded size exceeds the 33554432 bytes limit\n",
+        ),
         (snap::raw::Encoder::new().compress_vec(b"\x0a\x7f").unwrap(), 400, "unexpected EOF\n"),
     ] {
         let answer = write(&server, &body).unwrap();
@@ -149,7 +155,8 @@ fn refusals_name_the_reason() {
         ),
     ] {
         let headers = [("Content-Type", content_type), ("Content-Encoding", encoding)];
-        let answer = server.request("POST", "/api/v1/write", &headers, b"x").unwrap();
+        let empty = snap::raw::Encoder::new().compress_vec(b"").unwrap();
+        let answer = server.request("POST", "/api/v1/write", &headers, &empty).unwrap();
         assert_eq!(answer.status, 415);
         assert!(answer.text().contains(text), "{}", answer.text());
     }

@@ -6,9 +6,11 @@
 mod accumulator;
 mod arithmetic;
 mod cells;
+mod reduce;
 mod reset;
 mod text;
 mod trim;
+mod validate;
 
 pub use accumulator::Accumulator;
 pub use arithmetic::{Incompatible, Merged};

@@ -227,13 +227,13 @@ impl Appender for HeadAppender {
     ) -> Result<(), AppendError> {
         match value {
             Value::Float(v) => self.append_float(series, t, start_t, v),
-            Value::Histogram(h) => self.stage_histogram(
-                series,
-                t,
-                start_t,
-                HistogramValue::Integer(Box::new(h.clone())),
-            ),
+            Value::Histogram(h) => {
+                h.validate().map_err(AppendError::InvalidHistogram)?;
+                let value = HistogramValue::Integer(Box::new(h.clone()));
+                self.stage_histogram(series, t, start_t, value)
+            }
             Value::FloatHistogram(h) => {
+                h.validate().map_err(AppendError::InvalidHistogram)?;
                 self.stage_histogram(series, t, start_t, HistogramValue::Float(Box::new(h.clone())))
             }
         }
