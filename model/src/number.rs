@@ -77,6 +77,18 @@ pub fn go_quote(text: &str) -> String {
     out
 }
 
+/// `strconv.Quote` of bytes that may not be UTF-8: what is not comes out as `\\xff`.
+pub fn go_quote_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push_quoted(&mut out, c, '"'));
+        chunk.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+    }
+    out.push('"');
+    out
+}
+
 /// `strconv.QuoteRune`: the same for one character in single quotes.
 pub fn go_quote_char(c: char) -> String {
     let mut out = String::with_capacity(8);

@@ -356,7 +356,10 @@ pub struct Paren {
 /// `"text"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLiteral {
+    /// The text; bytes that are not UTF-8 are replaced.
     pub value: String,
+    /// The bytes, when they are not UTF-8 (`"\xff"`).
+    pub invalid: Option<Box<[u8]>>,
     pub span: Span,
 }
 

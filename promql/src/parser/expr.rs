@@ -11,7 +11,7 @@ use super::ParserOptions;
 use super::ast::{Aggregate, AggregateOp, BinaryOp, Call, Expr, Paren, Span, StringLiteral, Unary};
 use super::error::ParseError;
 use super::lexer::Lexer;
-use super::text::unquote;
+use super::text::unquote_bytes;
 use super::token::{Keyword, Kind, Token};
 use crate::functions;
 
@@ -19,7 +19,7 @@ use crate::functions;
 const MAX_NESTING: usize = 200;
 /// Highest tree. Chains of operators nest to the left without parser stack, but whoever walks the
 /// tree recurses.
-const MAX_HEIGHT: usize = 1_500;
+const MAX_HEIGHT: usize = 1_000;
 
 const TOO_HIGH: &str = "expression has too many nested operators";
 
@@ -292,8 +292,10 @@ impl<'a> Parser<'a> {
             }
             Kind::String => {
                 self.next()?;
-                let value = unquote(self.text(token));
-                Ok(Node::leaf(Expr::String(StringLiteral { value, span: token.span })))
+                let bytes = unquote_bytes(self.text(token));
+                let value = String::from_utf8_lossy(&bytes).into_owned();
+                let invalid = (value.as_bytes() != bytes).then(|| bytes.into());
+                Ok(Node::leaf(Expr::String(StringLiteral { value, invalid, span: token.span })))
             }
             Kind::LeftParen => self.paren(),
             Kind::LeftBrace => self.vector_selector().map(|s| Node::leaf(Expr::Vector(s))),

@@ -5,11 +5,11 @@ use std::fmt::{self, Display, Formatter};
 use model::MatchOp;
 use model::duration;
 use model::labels::{METRIC_NAME, is_legacy_label_name};
-use model::number::{format_f, format_g, go_quote};
+use model::number::{format_f, format_g, go_quote, go_quote_bytes};
 
 use super::ast::{
     Aggregate, At, Binary, Cardinality, Duration, DurationExpr, Expr, MatrixSelector,
-    NumberLiteral, Subquery, Unary, VectorMatching, VectorSelector,
+    NumberLiteral, StringLiteral, Subquery, Unary, VectorMatching, VectorSelector,
 };
 
 impl Display for Expr {
@@ -34,11 +34,18 @@ impl Display for Expr {
             Expr::Matrix(e) => e.fmt(f),
             Expr::Number(e) => e.fmt(f),
             Expr::Paren(e) => write!(f, "({})", e.expr),
-            Expr::String(e) => f.write_str(&go_quote(&e.value)),
+            Expr::String(e) => f.write_str(&e.quoted()),
             Expr::Subquery(e) => write!(f, "{}{}", e.expr, SubqueryTail(e)),
             Expr::Unary(e) => write!(f, "{}{}", e.sign(), e.expr),
             Expr::Vector(e) => e.fmt(f),
         }
+    }
+}
+
+impl StringLiteral {
+    /// The literal in double quotes.
+    pub fn quoted(&self) -> String {
+        self.invalid.as_deref().map_or_else(|| go_quote(&self.value), go_quote_bytes)
     }
 }
 
@@ -94,24 +101,15 @@ fn write_matching(f: &mut Formatter<'_>, m: &VectorMatching) -> fmt::Result {
         write!(f, " group_{side} ({})", LabelList(&m.include))?;
     }
     match (m.fill_lhs, m.fill_rhs) {
-        (Some(l), Some(r)) if l == r => write!(f, " fill ({})", fill_text(l)),
+        (Some(l), Some(r)) if l == r => write!(f, " fill ({})", format_g(l)),
         (l, r) => {
             for (name, value) in [("fill_left", l), ("fill_right", r)] {
                 if let Some(v) = value {
-                    write!(f, " {name} ({})", fill_text(v))?;
+                    write!(f, " {name} ({})", format_g(v))?;
                 }
             }
             Ok(())
         }
-    }
-}
-
-/// A fill value: Go's `%v`, which turns to exponents from 1e21 on only.
-fn fill_text(v: f64) -> String {
-    if v != 0.0 && v.is_finite() && (1e-4..1e21).contains(&v.abs()) {
-        format_f(v)
-    } else {
-        format_g(v)
     }
 }
 

@@ -57,10 +57,16 @@ fn unicode_name(c: char) -> String {
 /// The text of a scanned literal, quotes included in `literal`. Byte escapes that are not UTF-8
 /// together become replacement characters.
 pub fn unquote(literal: &str) -> String {
+    String::from_utf8(unquote_bytes(literal))
+        .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// The bytes a scanned literal stands for.
+pub fn unquote_bytes(literal: &str) -> Vec<u8> {
     let quote = literal.chars().next().unwrap_or('"');
     let inner = literal.get(1..literal.len().saturating_sub(1)).unwrap_or("");
     if quote == '`' || !inner.contains('\\') {
-        return inner.to_owned();
+        return inner.as_bytes().to_vec();
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -71,10 +77,7 @@ pub fn unquote(literal: &str) -> String {
         rest = rest.get(taken..).unwrap_or("");
     }
     out.extend_from_slice(rest.as_bytes());
-    match String::from_utf8(out) {
-        Ok(text) => text,
-        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-    }
+    out
 }
 
 /// Appends what the escape at the start of `text` stands for; returns its length.

@@ -9,7 +9,7 @@ use model::{Matcher, SelectHints, TimeRange};
 use super::duration::Context;
 use super::{Aggregate, Binary, Kind, Node, Plan, Read, Select, Subquery};
 use crate::engine::EvalTime;
-use crate::parser::ast::{self, At, BinaryOp, Duration, Expr, ValueType};
+use crate::parser::ast::{self, AggregateOp, At, BinaryOp, Duration, Expr, ValueType};
 
 /// A query whose durations make no sense once its times are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +208,12 @@ impl Builder {
             grouping: Some((&a.grouping, !a.without)),
             ..around.clone()
         };
+        if let (AggregateOp::CountValues, Some(param)) = (a.op, &a.param)
+            && let Expr::String(label) = unparen(param)
+            && label.invalid.is_some()
+        {
+            return Err(PlanError(format!("invalid label name {}", label.quoted())));
+        }
         let param = match &a.param {
             Some(param) => {
                 let inner = Around { in_param: true, ..inner.clone() };

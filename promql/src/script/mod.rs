@@ -22,3 +22,6 @@ pub use literal::print as print_histogram;
 pub use memory::MemoryStorage;
 pub use run::{Failure, Report, test_engine};
 pub use series::{SequenceValue, parse_series};
+
+#[cfg(test)]
+mod tests;
