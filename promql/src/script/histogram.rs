@@ -1,9 +1,9 @@
 //! Histograms as test scripts need them: filled buckets by index, sums for sequences like
 //! `{{…}}+{{…}}x5`, and comparison with a tolerance. Layout (spans, empty buckets) never counts.
 
+use model::FloatHistogram;
 use model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use model::value::is_stale_nan;
-use model::{CounterResetHint, FloatHistogram, Span};
 
 /// Relative error allowed between an expected and an actual number.
 const EPSILON: f64 = 0.000_001;
@@ -36,25 +36,11 @@ pub fn buckets(h: &FloatHistogram, side: Side) -> Vec<(i64, f64)> {
     out
 }
 
-/// Spans and populations of ascending buckets.
-fn layout(buckets: &[(i64, f64)]) -> (Vec<Span>, Vec<f64>) {
-    let mut spans: Vec<Span> = Vec::new();
-    let mut next = 0i64;
-    for (index, _) in buckets {
-        match spans.last_mut() {
-            Some(span) if *index == next => span.length += 1,
-            _ => spans.push(Span { offset: (index - next) as i32, length: 1 }),
-        }
-        next = index + 1;
-    }
-    (spans, buckets.iter().map(|(_, v)| *v).collect())
-}
-
-/// `a + sign × b`. The resolution of `a` stays; `b` may be finer.
+/// `a + b`, or `a - b`. The resolution of `a` stays; `b` may be finer.
 pub fn combine(
     a: &FloatHistogram,
     b: &FloatHistogram,
-    sign: f64,
+    subtract: bool,
 ) -> Result<FloatHistogram, String> {
     if a.schema > b.schema {
         return Err(format!(
@@ -62,47 +48,9 @@ pub fn combine(
             b.schema, a.schema
         ));
     }
-    let custom = a.schema == CUSTOM_BUCKETS_SCHEMA;
-    if custom != (b.schema == CUSTOM_BUCKETS_SCHEMA) {
-        return Err("one is a custom-bucket histogram, the other is not".to_owned());
-    }
-    if custom && a.custom_values != b.custom_values {
-        return Err("error combining histograms: custom bounds differ".to_owned());
-    }
-    if a.zero_threshold != b.zero_threshold && b.zero_count != 0.0 {
-        return Err("error combining histograms: zero thresholds differ".to_owned());
-    }
-    let coarser = (b.schema - a.schema).min(63) as u32;
-    let sum = |side| {
-        let mut all: std::collections::BTreeMap<i64, f64> = buckets(a, side).into_iter().collect();
-        for (index, value) in buckets(b, side) {
-            // A bucket's upper bound decides where it goes at a coarser resolution.
-            let index = ((index - 1) >> coarser) + 1;
-            *all.entry(index).or_insert(0.0) += sign * value;
-        }
-        layout(&all.into_iter().collect::<Vec<_>>())
-    };
-    let (positive_spans, positive_buckets) = sum(Side::Positive);
-    let (negative_spans, negative_buckets) = sum(Side::Negative);
-    Ok(FloatHistogram {
-        counter_reset_hint: combined_hint(a.counter_reset_hint, b.counter_reset_hint),
-        zero_count: a.zero_count + sign * b.zero_count,
-        count: a.count + sign * b.count,
-        sum: a.sum + sign * b.sum,
-        positive_spans,
-        positive_buckets,
-        negative_spans,
-        negative_buckets,
-        ..a.clone()
-    })
-}
-
-fn combined_hint(a: CounterResetHint, b: CounterResetHint) -> CounterResetHint {
-    match (a, b) {
-        (a, b) if a == b => a,
-        (CounterResetHint::Gauge, _) | (_, CounterResetHint::Gauge) => CounterResetHint::Gauge,
-        _ => CounterResetHint::Unknown,
-    }
+    let mut out = a.clone();
+    let merged = if subtract { out.sub(b) } else { out.add(b) };
+    merged.map(|_| out).map_err(|e| e.to_string())
 }
 
 /// Whether two numbers differ by less than the tolerance; NaN equals NaN, the staleness marker only

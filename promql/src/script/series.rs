@@ -229,17 +229,17 @@ fn item(reader: &mut Reader<'_>, out: &mut Vec<SequenceValue>) -> Result<(), Par
 fn histogram_item(reader: &mut Reader<'_>, out: &mut Vec<SequenceValue>) -> Result<(), ParseError> {
     let start = reader.pos;
     let (mut value, mut hint_given) = literal::parse(reader)?;
-    let sign = match reader.peek() {
-        Some('+') => Some(1.0),
-        Some('-') => Some(-1.0),
+    let subtract = match reader.peek() {
+        Some('+') => Some(false),
+        Some('-') => Some(true),
         _ => None,
     };
     let mut delta = None;
-    if let Some(sign) = sign {
+    if let Some(subtract) = subtract {
         reader.pos += 1;
         let (histogram, hint) = literal::parse(reader)?;
         hint_given = hint;
-        delta = Some((sign, histogram));
+        delta = Some((subtract, histogram));
     }
     let times = match reader.accept("x") {
         true => reader.count()?,
@@ -251,8 +251,8 @@ fn histogram_item(reader: &mut Reader<'_>, out: &mut Vec<SequenceValue>) -> Resu
     };
     push(&value);
     for _ in 0..times {
-        if let Some((sign, delta)) = &delta {
-            value = combine(&value, delta, *sign).map_err(|e| reader.error_at(start, e))?;
+        if let Some((subtract, delta)) = &delta {
+            value = combine(&value, delta, *subtract).map_err(|e| reader.error_at(start, e))?;
         }
         push(&value);
     }
