@@ -200,8 +200,11 @@ class Interop(unittest.TestCase):
             self.assert_same(answer, comparable(again.get(path, **params)), f"{path} {params}")
 
     def test_one_directory_one_server(self):
-        for first, second in [(EPIMETHEUS, PROMETHEUS), (PROMETHEUS, EPIMETHEUS)]:
+        for first, second in [(PROMETHEUS, EPIMETHEUS), (EPIMETHEUS, PROMETHEUS)]:
             holder = self.start(first, self.directory, NO_SCRAPES).wait_ready()
+            if not os.path.exists(os.path.join(self.directory, "data", "lock")):
+                self.assertEqual(PROMETHEUS, first)
+                self.skipTest("this build of Prometheus takes no lock (Debian's does not)")
             intruder = self.start(second, self.directory, NO_SCRAPES)
             self.assertEqual(1, intruder.process.wait(timeout=30), intruder.text())
             self.assertIn("lock DB directory", intruder.text())
