@@ -9,6 +9,7 @@ pub mod buckets;
 pub mod cancel;
 pub mod columns;
 pub mod duration;
+pub mod elementary;
 pub mod exemplar;
 pub mod histogram;
 pub mod kahan;

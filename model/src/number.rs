@@ -1,11 +1,20 @@
 //! Go's number and string text: what `strconv` prints, so that answers are equal byte for byte.
 
-/// Shortest digits that read back as `v`, and the decimal exponent: `0.d1d2… × 10^exponent`.
+/// Shortest digits that read back as `v`, and the decimal exponent: `0.d1d2… × 10^exponent`. Of two
+/// that are equally near, the even one, as in Go (Rust's own formatting takes the upper one).
 fn shortest(v: f64) -> (Vec<u8>, i32) {
-    let text = format!("{:e}", v.abs());
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
-    (digits, exponent.parse::<i32>().unwrap_or(0) + 1)
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(v.abs());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits: Vec<u8> = whole.bytes().chain(part.bytes()).collect();
+    let zeros = digits.iter().take_while(|d| **d == b'0').count().min(digits.len() - 1);
+    let point = whole.len() as i32 - zeros as i32 + exponent.parse::<i32>().unwrap_or(0);
+    digits.drain(..zeros);
+    while digits.len() > 1 && digits.last() == Some(&b'0') {
+        digits.pop();
+    }
+    (digits, point)
 }
 
 fn special(v: f64) -> Option<&'static str> {
@@ -22,11 +31,28 @@ fn special(v: f64) -> Option<&'static str> {
 
 /// `strconv.FormatFloat(v, 'f', -1, 64)`.
 pub fn format_f(v: f64) -> String {
-    match special(v) {
-        Some(text) => text.to_owned(),
-        // Rust's Display of f64 is the shortest decimal without exponent, with "-0" kept.
-        None => format!("{v}"),
+    if let Some(text) = special(v) {
+        return text.to_owned();
     }
+    let sign = if v.is_sign_negative() { "-" } else { "" };
+    if v == 0.0 {
+        return format!("{sign}0");
+    }
+    let (digits, point) = shortest(v);
+    let mut out = String::with_capacity(digits.len() + point.unsigned_abs() as usize + 3);
+    out.push_str(sign);
+    let whole = usize::try_from(point).unwrap_or(0);
+    if whole == 0 {
+        out.push('0');
+    }
+    for at in 0..whole.max(digits.len()) {
+        if at == whole {
+            out.push('.');
+            (point..0).for_each(|_| out.push('0'));
+        }
+        out.push(digits.get(at).map_or('0', |d| *d as char));
+    }
+    out
 }
 
 /// `strconv.FormatFloat(v, 'e', -1, 64)`: `1e+06`, `1.5e-07`.
@@ -149,6 +175,14 @@ mod tests {
             (123456.7, "123456.7", "1.234567e+05", "123456.7", "123456.7"),
             (1e21, "1000000000000000000000", "1e+21", "1e+21", "1e+21"),
             (1.5e-7, "0.00000015", "1.5e-07", "1.5e-07", "1.5e-07"),
+            (
+                1000000000051941.25,
+                "1000000000051941.2",
+                "1.0000000000519412e+15",
+                "1.0000000000519412e+15",
+                "1000000000051941.2",
+            ),
+            (0.00012, "0.00012", "1.2e-04", "0.00012", "0.00012"),
             (-2.5, "-2.5", "-2.5e+00", "-2.5", "-2.5"),
         ] {
             assert_eq!(format_f(v), f);

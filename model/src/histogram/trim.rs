@@ -2,6 +2,7 @@
 
 use super::FloatHistogram;
 use crate::buckets::Bucket;
+use crate::elementary::log2;
 
 /// Which observations stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl Bucket {
         if linear {
             return (v - self.lower) / (self.upper - self.lower);
         }
-        let (lower, upper, at) = (self.lower.abs().log2(), self.upper.abs().log2(), v.abs().log2());
+        let (lower, upper, at) = (log2(self.lower.abs()), log2(self.upper.abs()), log2(v.abs()));
         if v > 0.0 { (at - lower) / (upper - lower) } else { 1.0 - (at - upper) / (lower - upper) }
     }
 }

@@ -16,7 +16,7 @@ use crate::functions::math;
 use crate::functions::quantile;
 use crate::parser::ast::AggregateOp;
 use crate::plan::Place;
-use model::kahan::{Mean, Sum};
+use model::kahan::Mean;
 
 /// Below this many groups a thread the series of a group are split, not the groups.
 const FEW_GROUPS: usize = 4;
@@ -126,7 +126,7 @@ impl Fold<'_> {
 
 /// The state of one group over all steps.
 enum State {
-    Sum(Vec<Sum>, HistogramFold),
+    Sum(Sums, HistogramFold),
     Avg(Vec<Mean>, HistogramFold),
     /// count, and whether a step was seen at all for group.
     Count(Vec<u64>),
@@ -135,6 +135,40 @@ enum State {
     /// Welford's running mean and squared distance.
     Variance(Vec<Variance>),
     Quantile(Vec<Vec<f64>>),
+}
+
+/// Compensated sums of all steps, in two arrays so that several steps are added at once.
+struct Sums {
+    /// [`ABSENT`] where nothing was added.
+    sums: Vec<f64>,
+    lost: Vec<f64>,
+}
+
+impl Sums {
+    fn new(steps: usize) -> Sums {
+        Sums { sums: vec![ABSENT; steps], lost: vec![0.0; steps] }
+    }
+
+    /// What [`model::kahan::Sum::plus`] does, for every step that has a value, without branches.
+    fn add(&mut self, values: &[f64]) {
+        for ((sum, lost), v) in self.sums.iter_mut().zip(&mut self.lost).zip(values) {
+            let (s, v) = (*sum, *v);
+            let t = s + v;
+            let (large, small) = if s.abs() >= v.abs() { (s, v) } else { (v, s) };
+            let more = *lost + ((large - t) + small);
+            let more = if t.is_infinite() { 0.0 } else { more };
+            let (started, more) = if is_absent(s) { (v, 0.0) } else { (t, more) };
+            let skip = is_absent(v);
+            *sum = if skip { s } else { started };
+            *lost = if skip { *lost } else { more };
+        }
+    }
+
+    fn totals(&self, out: &mut [f64]) {
+        for ((out, sum), lost) in out.iter_mut().zip(&self.sums).zip(&self.lost) {
+            *out = if is_absent(*sum) { ABSENT } else { sum + lost };
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -161,7 +195,7 @@ impl State {
     fn new(fold: &Fold<'_>, steps: usize) -> State {
         use AggregateOp::*;
         match fold.op {
-            Sum => State::Sum(vec![model::kahan::Sum::of(ABSENT); steps], HistogramFold::sum()),
+            Sum => State::Sum(Sums::new(steps), HistogramFold::sum()),
             Avg => State::Avg(vec![Mean::of(ABSENT); steps], HistogramFold::mean()),
             Min | Max => State::Extreme(vec![ABSENT; steps]),
             Stddev | Stdvar => {
@@ -182,11 +216,7 @@ impl State {
     ) {
         let values = &column.floats[..];
         match self {
-            State::Sum(state, _) => {
-                for (s, v) in present(state, values) {
-                    *s = if is_absent(s.sum) { Sum::of(v) } else { s.plus(v) };
-                }
-            }
+            State::Sum(state, _) => state.add(values),
             State::Avg(state, _) => {
                 for (m, v) in present(state, values) {
                     *m = if is_absent(m.sum.sum) { Mean::of(v) } else { m.plus(v) };
@@ -229,7 +259,7 @@ impl State {
         work: &mut Work<'_>,
     ) {
         match self {
-            State::Sum(_, histograms) | State::Avg(_, histograms) => {
+            State::Sum(..) | State::Avg(..) => {
                 let name = || {
                     let mut name = String::new();
                     source.label_value(i, model::labels::METRIC_NAME, &mut |v| {
@@ -238,7 +268,17 @@ impl State {
                     name
                 };
                 for (step, h) in &column.histograms {
-                    histograms.add(*step as usize, h, &name, fold.place, work);
+                    let step = *step as usize;
+                    let (floats, histograms) = match self {
+                        State::Sum(floats, histograms) => {
+                            (!is_absent(floats.sums[step]), histograms)
+                        }
+                        State::Avg(floats, histograms) => {
+                            (!is_absent(floats[step].sum.sum), histograms)
+                        }
+                        _ => return,
+                    };
+                    histograms.add(step, h, floats, &name, fold.place, work);
                 }
             }
             State::Count(state) => {
@@ -253,9 +293,7 @@ impl State {
         out.reset(steps);
         match self {
             State::Sum(state, histograms) => {
-                for (out, s) in out.floats.iter_mut().zip(&state) {
-                    *out = if is_absent(s.sum) { ABSENT } else { s.total() };
-                }
+                state.totals(&mut out.floats);
                 histograms.finish(out, fold.place, work);
             }
             State::Avg(state, histograms) => {

@@ -1,9 +1,10 @@
 //! Binary operations on values: arithmetic, comparisons, and an operator for vector and scalar.
 
-use model::Labels;
+use model::{Labels, elementary};
 
 use super::column::{Column, is_absent};
 use super::histogram::{self, Operand, Outcome};
+use super::notes::{BinaryKind, BinaryNote, Pair};
 use super::scalar::Steps;
 use super::source::{Boxed, Source};
 use super::work::Work;
@@ -25,8 +26,8 @@ pub(crate) fn float(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Mul => a * b,
         BinaryOp::Div => a / b,
         BinaryOp::Mod => a % b,
-        BinaryOp::Pow => crate::functions::math::pow(a, b),
-        BinaryOp::Atan2 => a.atan2(b),
+        BinaryOp::Pow => elementary::pow(a, b),
+        BinaryOp::Atan2 => elementary::atan2(a, b),
         _ => f64::from(u8::from(holds(op, a, b))),
     }
 }
@@ -63,10 +64,22 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// Takes note of `kind` about a pair.
+    fn note(&self, pair: Pair, kind: BinaryKind, work: &mut Work<'_>) {
+        work.notes.of_pair(pair, BinaryNote { kind, op: self.op, place: self.place });
+    }
+
     /// Combines two samples; comparisons give the left one.
-    pub(crate) fn combine(&self, a: Operand<'_>, b: Operand<'_>, work: &mut Work<'_>) -> Answer {
+    pub(crate) fn combine(
+        &self,
+        a: Operand<'_>,
+        b: Operand<'_>,
+        pair: Pair,
+        work: &mut Work<'_>,
+    ) -> Answer {
         let (Operand::Float(x), Operand::Float(y)) = (a, b) else {
-            return match histogram::binary(self.op, a, b, &mut work.notes, self.place) {
+            let mut note = |kind| self.note(pair, kind, work);
+            return match histogram::binary(self.op, a, b, &mut note) {
                 Outcome::Histogram(_, keep) if self.return_bool => {
                     Answer::Float(f64::from(u8::from(keep)))
                 }
@@ -77,8 +90,7 @@ impl Operation {
         };
         match self.op {
             BinaryOp::TrimLower | BinaryOp::TrimUpper => {
-                let op = self.op.as_str();
-                work.notes.incompatible_types("float", op, "float", self.place);
+                self.note(pair, BinaryKind::Types("float", "float"), work);
                 Answer::Nothing
             }
             op if op.is_comparison() => match (holds(op, x, y), self.return_bool) {
@@ -118,13 +130,14 @@ impl WithScalar<'_> {
         }
     }
 
-    fn floats(&self, out: &mut Column, work: &mut Work<'_>) {
-        let Operation { op, return_bool, place } = self.operation;
+    fn floats(&self, i: usize, out: &mut Column, work: &mut Work<'_>) {
+        let Operation { op, return_bool, .. } = self.operation;
         let swap = self.swap;
         match op {
             BinaryOp::TrimLower | BinaryOp::TrimUpper => {
-                if out.floats.iter().any(|v| !is_absent(*v)) {
-                    work.notes.incompatible_types("float", op.as_str(), "float", place);
+                for (step, _) in out.floats.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+                    let pair = Pair { step, order: i };
+                    self.operation.note(pair, BinaryKind::Types("float", "float"), work);
                 }
                 self.map(out, |_, _| super::column::ABSENT);
             }
@@ -146,12 +159,12 @@ impl WithScalar<'_> {
     }
 
     #[cold]
-    fn histograms(&self, out: &mut Column, work: &mut Work<'_>) {
+    fn histograms(&self, i: usize, out: &mut Column, work: &mut Work<'_>) {
         for (step, h) in std::mem::take(&mut out.histograms) {
             let at = step as usize;
             let (vector, scalar) = (Operand::Histogram(&h), Operand::Float(self.scalar.at(at)));
             let (a, b) = if self.swap { (scalar, vector) } else { (vector, scalar) };
-            match self.operation.combine(a, b, work) {
+            match self.operation.combine(a, b, Pair { step: at, order: i }, work) {
                 Answer::Float(v) => out.floats[at] = v,
                 Answer::Histogram(h) => out.push_histogram(at, h),
                 Answer::Filtered | Answer::Nothing => {}
@@ -188,9 +201,9 @@ impl Source for WithScalar<'_> {
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
         self.vector.column(i, work, out)?;
         let had_histograms = !out.histograms.is_empty();
-        self.floats(out, work);
+        self.floats(i, out, work);
         if had_histograms {
-            self.histograms(out, work);
+            self.histograms(i, out, work);
         }
         Ok(())
     }

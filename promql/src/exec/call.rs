@@ -437,7 +437,11 @@ impl<'p> Evaluator<'p> {
         let starts = self.shared.features.use_start_timestamps
             && function.uses_starts()
             && matches!(input, Input::Stored(..));
-        let place = args[0].place_for(node.rank);
+        let mut place = args[0].place_for(node.rank);
+        if matches!(args[0].kind, Kind::Subquery(_)) {
+            // Prometheus puts a selector without position in its place.
+            place.start = 0;
+        }
         let call = RangeCall { function, input, windows, extent, params, starts, place };
         if func.name == "absent_over_time" {
             let labels = self.absent_labels(arg);

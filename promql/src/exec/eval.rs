@@ -287,6 +287,10 @@ impl<'p> Evaluator<'p> {
             work.counting(Tally::per_step(child.steps), |work| self.vector(&s.expr, child, work))?;
         let offset = if window_ms == 0 { 0 } else { s.offset_ms };
         work.tally.count_subquery(&tally, child, grid, offset, window_ms);
+        if window_ms == 0 {
+            // Nothing looks at the points again: they count for the step that shows them.
+            work.tally.count(grid.steps - 1, tally.total, 0);
+        }
         Ok(Input::Subquery(inner, Some(child)))
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use model::FloatHistogram;
 use model::buckets::Bucket;
+use model::elementary::{exp2, log2};
 use model::histogram::Merged;
 use model::kahan::Sum;
 
 use super::column::SharedHistogram;
-use super::notes::{HistogramOperation, Notes};
+use super::notes::{BinaryKind, HistogramOperation, Notes};
 use crate::parser::ast::BinaryOp;
 use crate::plan::Place;
 
@@ -32,8 +33,7 @@ pub(crate) fn binary(
     op: BinaryOp,
     lhs: Operand<'_>,
     rhs: Operand<'_>,
-    notes: &mut Notes,
-    place: Place,
+    note: &mut dyn FnMut(BinaryKind),
 ) -> Outcome {
     use Operand::{Float, Histogram};
     let kind = |o: Operand<'_>| match o {
@@ -58,9 +58,7 @@ pub(crate) fn binary(
         }),
         (BinaryOp::TrimUpper, Histogram(h), Float(v)) => changed(h, &|h| h.keep_below(v)),
         (BinaryOp::TrimLower, Histogram(h), Float(v)) => changed(h, &|h| h.keep_above(v)),
-        (BinaryOp::Add | BinaryOp::Sub, Histogram(a), Histogram(b)) => {
-            combined(op, a, b, notes, place)
-        }
+        (BinaryOp::Add | BinaryOp::Sub, Histogram(a), Histogram(b)) => combined(op, a, b, note),
         (BinaryOp::Eql, Histogram(a), Histogram(b)) => {
             Outcome::Histogram(a.clone(), a.same_data(b))
         }
@@ -68,7 +66,7 @@ pub(crate) fn binary(
             Outcome::Histogram(a.clone(), !a.same_data(b))
         }
         _ => {
-            notes.incompatible_types(kind(lhs), op.as_str(), kind(rhs), place);
+            note(BinaryKind::Types(kind(lhs), kind(rhs)));
             Outcome::Dropped
         }
     }
@@ -78,8 +76,7 @@ fn combined(
     op: BinaryOp,
     a: &FloatHistogram,
     b: &FloatHistogram,
-    notes: &mut Notes,
-    place: Place,
+    note: &mut dyn FnMut(BinaryKind),
 ) -> Outcome {
     let mut out = a.clone();
     let (merged, operation) = match op {
@@ -87,17 +84,19 @@ fn combined(
         _ => (out.sub(b), HistogramOperation::Sub),
     };
     let Ok(Merged { counter_reset_collision, bounds_reconciled }) = merged else {
-        notes.incompatible_bucket_layout(op.as_str(), place);
+        note(BinaryKind::BucketLayout);
         return Outcome::Dropped;
     };
     if op == BinaryOp::Sub {
         out.counter_reset_hint = model::CounterResetHint::Gauge;
     }
     if counter_reset_collision {
-        notes.counter_reset_collision(operation, place);
+        // Prometheus takes the warning for an error here and leaves the element out.
+        note(BinaryKind::Collision(operation));
+        return Outcome::Dropped;
     }
     if bounds_reconciled {
-        notes.mismatched_custom_buckets(operation, place);
+        note(BinaryKind::Reconciled(operation));
     }
     out.compact();
     Outcome::Histogram(Arc::new(out), true)
@@ -236,11 +235,11 @@ fn interpolate(b: &Bucket, fraction: f64, custom: bool) -> f64 {
         return b.lower + (b.upper - b.lower) * fraction;
     }
     // On a logarithmic scale exponential buckets have equal widths.
-    let (lower, upper) = (b.lower.abs().log2(), b.upper.abs().log2());
+    let (lower, upper) = (log2(b.lower.abs()), log2(b.upper.abs()));
     if b.lower > 0.0 {
-        (lower + (upper - lower) * fraction).exp2()
+        exp2(lower + (upper - lower) * fraction)
     } else {
-        -(upper + (lower - upper) * (1.0 - fraction)).exp2()
+        -exp2(upper + (lower - upper) * (1.0 - fraction))
     }
 }
 

@@ -78,8 +78,13 @@ impl Hints {
 enum State {
     Sum(Box<Accumulator>),
     Mean(Box<HistogramMean>),
-    /// Exponential and custom buckets met.
-    Incompatible,
+    /// Exponential and custom buckets met; what comes later does not count. Floats that came
+    /// before make the group a mixed one.
+    Incompatible {
+        floats_before: bool,
+    },
+    /// A float came first: the group is lost, and histograms are not even looked at.
+    AfterFloat,
 }
 
 /// The histogram side of sum and avg: one state a step, made when its first histogram comes.
@@ -100,21 +105,24 @@ impl HistogramFold {
         HistogramFold { mean: true, steps: BTreeMap::new() }
     }
 
-    /// Takes in the histogram of one series at one step.
+    /// Takes in the histogram of one series at one step; `floats` says whether the group has
+    /// floats there already.
     pub(crate) fn add(
         &mut self,
         step: usize,
         h: &SharedHistogram,
+        floats: bool,
         name: &dyn Fn() -> String,
         place: Place,
         work: &mut Work<'_>,
     ) {
         let Some((state, hints)) = self.steps.get_mut(&step) else {
+            let mut hints = Hints::default();
             let state = match self.mean {
+                _ if floats => State::AfterFloat,
                 true => State::Mean(Box::new(HistogramMean::of(h))),
                 false => State::Sum(Box::new(Accumulator::new(h))),
             };
-            let mut hints = Hints::default();
             hints.see(h);
             self.steps.insert(step, (state, hints));
             return;
@@ -122,7 +130,7 @@ impl HistogramFold {
         let added = match state {
             State::Sum(sum) => sum.add(h),
             State::Mean(mean) => mean.add(h),
-            State::Incompatible => return,
+            State::Incompatible { .. } | State::AfterFloat => return,
         };
         hints.see(h);
         match added {
@@ -132,7 +140,7 @@ impl HistogramFold {
             Ok(_) => {}
             Err(Incompatible) => {
                 work.notes.mixed_exponential_custom(&name(), place);
-                *state = State::Incompatible;
+                *state = State::Incompatible { floats_before: floats };
             }
         }
     }
@@ -142,13 +150,15 @@ impl HistogramFold {
         for (step, (state, hints)) in self.steps {
             if !is_absent(out.floats[step]) {
                 out.floats[step] = ABSENT;
-                work.notes.mixed_floats_histograms_aggregation(place);
+                if !matches!(state, State::Incompatible { floats_before: false }) {
+                    work.notes.mixed_floats_histograms_aggregation(place);
+                }
                 continue;
             }
             let mut h = match state {
                 State::Sum(sum) => sum.histogram(),
                 State::Mean(mean) => mean.histogram(),
-                State::Incompatible => continue,
+                State::Incompatible { .. } | State::AfterFloat => continue,
             };
             if hints.collide() {
                 work.notes.counter_reset_collision(HistogramOperation::Aggregate, place);

@@ -14,6 +14,7 @@ use super::binary::{Answer, Operation, changes_metric, float, holds};
 use super::column::{ABSENT, Column, Point, is_absent};
 use super::grid::Grid;
 use super::histogram::Operand;
+use super::notes::Pair;
 use super::parallel;
 use super::signature::Signatures;
 use super::source::{Boxed, Clash, Row, Source, Table, is_metadata_label, merged};
@@ -215,14 +216,15 @@ impl Paired<'_> {
 
     /// Any mix of floats and histograms.
     #[cold]
-    fn mixed(&self, many: &mut Column, one: &Column, work: &mut Work<'_>) {
+    fn mixed(&self, order: usize, many: &mut Column, one: &Column, work: &mut Work<'_>) {
         let steps = many.floats.len();
         let mut out = Column::default();
         out.reset(steps);
         for step in 0..steps {
             let (Some(m), Some(o)) = (many.point(step), one.point(step)) else { continue };
             let (a, b) = if self.swapped { (o, m) } else { (m, o) };
-            match self.naming.operation.combine(operand(a), operand(b), work) {
+            let pair = Pair { step, order };
+            match self.naming.operation.combine(operand(a), operand(b), pair, work) {
                 Answer::Float(v) => out.floats[step] = v,
                 Answer::Histogram(h) => out.push_histogram(step, h),
                 Answer::Filtered | Answer::Nothing => {}
@@ -269,7 +271,7 @@ impl Source for Paired<'_> {
         self.one.column(one as usize, work, &mut other)?;
         let trims = matches!(self.naming.operation.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
         if trims || !out.histograms.is_empty() || !other.histograms.is_empty() {
-            self.mixed(out, &other, work);
+            self.mixed(i, out, &other, work);
         } else {
             self.floats(out, &other);
         }

@@ -4,12 +4,13 @@
 //! the one it met last. Work is split here, so "last" is the reporting node's place in order of
 //! evaluation, which does not depend on threads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::Annotations;
 use model::number::{format_g, go_quote};
 
 use crate::parser;
+use crate::parser::ast::BinaryOp;
 use crate::plan::Place;
 
 /// Which list an annotation goes to.
@@ -51,6 +52,34 @@ struct Note {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     notes: HashMap<String, Note>,
+    /// By node and step: of all pairs of a binary operation only the last one's note is shown.
+    binary: BTreeMap<(u32, usize), (usize, BinaryNote)>,
+}
+
+/// Which pair of operands a note is about: its step, and its place in the order of the step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub step: usize,
+    pub order: usize,
+}
+
+/// What a binary operation has to say about a pair.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BinaryNote {
+    pub kind: BinaryKind,
+    pub op: BinaryOp,
+    pub place: Place,
+}
+
+/// The notes of binary operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinaryKind {
+    /// The operator does not take these kinds of samples.
+    Types(&'static str, &'static str),
+    /// Exponential and custom buckets.
+    BucketLayout,
+    Collision(HistogramOperation),
+    Reconciled(HistogramOperation),
 }
 
 /// What an annotation about two histograms was doing.
@@ -109,10 +138,37 @@ impl Notes {
         for (text, note) in notes {
             self.add(note.level, text, note.place, note.detail);
         }
+        for ((_, step), (order, note)) in other.binary {
+            self.of_pair(Pair { step, order }, note);
+        }
+    }
+
+    /// Takes note of what a binary operation says about a pair.
+    pub(crate) fn of_pair(&mut self, pair: Pair, note: BinaryNote) {
+        let last = self.binary.entry((note.place.rank, pair.step)).or_insert((pair.order, note));
+        if pair.order >= last.0 {
+            *last = (pair.order, note);
+        }
+    }
+
+    fn settle_pairs(&mut self) {
+        for (_, BinaryNote { kind, op, place }) in std::mem::take(&mut self.binary).into_values() {
+            match kind {
+                BinaryKind::Types(lhs, rhs) => {
+                    self.incompatible_types(lhs, op.as_str(), rhs, place);
+                }
+                BinaryKind::BucketLayout => self.incompatible_bucket_layout(op.as_str(), place),
+                BinaryKind::Collision(operation) => self.counter_reset_collision(operation, place),
+                BinaryKind::Reconciled(operation) => {
+                    self.mismatched_custom_buckets(operation, place);
+                }
+            }
+        }
     }
 
     /// The annotations as the API shows them, with line and column.
-    pub(crate) fn into_annotations(self, query: &str) -> Annotations {
+    pub(crate) fn into_annotations(mut self, query: &str) -> Annotations {
+        self.settle_pairs();
         let mut notes: Vec<_> = self.notes.into_iter().collect();
         notes.sort_by_key(|(_, n)| n.order);
         let mut out = Annotations::default();
@@ -181,7 +237,7 @@ impl Notes {
         self.warn(text, place);
     }
 
-    pub(crate) fn incompatible_bucket_layout(&mut self, op: &str, place: Place) {
+    fn incompatible_bucket_layout(&mut self, op: &str, place: Place) {
         self.warn(
             format!("incompatible bucket layout encountered for binary operator {op}"),
             place,
@@ -215,7 +271,7 @@ impl Notes {
         self.add(Level::Info, named(text, metric), place, Detail::Monotonicity(m));
     }
 
-    pub(crate) fn incompatible_types(&mut self, lhs: &str, op: &str, rhs: &str, place: Place) {
+    fn incompatible_types(&mut self, lhs: &str, op: &str, rhs: &str, place: Place) {
         let quoted = go_quote(op);
         let text = format!(
             "incompatible sample types encountered for binary operator {quoted}: {lhs} {op} {rhs}"

@@ -10,6 +10,7 @@ use super::column::{Column, Point, is_absent};
 use super::grid::Grid;
 use super::histogram::Operand;
 use super::matching::{Naming, operand};
+use super::notes::Pair;
 use super::source::{Row, Table};
 use super::work::{Work, failed, same_labelset};
 use crate::engine::EngineError;
@@ -63,6 +64,8 @@ struct Stepwise<'a, 'w> {
     grid: Grid,
     names: Names,
     out: Output,
+    /// Pairs that met so far.
+    pairs: usize,
     work: &'a mut Work<'w>,
 }
 
@@ -83,7 +86,8 @@ pub(crate) fn run(
     work: &mut Work<'_>,
 ) -> Result<Table, EngineError> {
     let out = Output { rows: Vec::new(), known: HashMap::new() };
-    let mut run = Stepwise { sides, naming, swapped, grid, names: HashMap::new(), out, work };
+    let names = HashMap::new();
+    let mut run = Stepwise { sides, naming, swapped, grid, names, out, pairs: 0, work };
     for step in 0..grid.steps {
         run.work.shared.check()?;
         run.step(step)?;
@@ -183,7 +187,9 @@ impl Stepwise<'_, '_> {
             true => (operand(right), operand(left)),
             false => (operand(left), operand(right)),
         };
-        let answer = self.naming.operation.combine(a, b, self.work);
+        self.pairs += 1;
+        let pair = Pair { step, order: self.pairs };
+        let answer = self.naming.operation.combine(a, b, pair, self.work);
         if matches!(answer, Answer::Nothing) {
             return Ok(());
         }

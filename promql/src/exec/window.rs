@@ -147,6 +147,48 @@ impl Windows {
         }
     }
 
+    /// Where windows lie in a series of floats at an even distance that the step is a multiple of;
+    /// `None` for any other series.
+    pub(crate) fn even(&self, samples: &Samples) -> Option<Even> {
+        let ts = &samples.timestamps[..];
+        let (n, interval) = (ts.len() as i64, self.grid.interval);
+        if self.at.is_some() || ts.len() < LEAST_EVEN || !samples.histograms.is_empty() {
+            return None;
+        }
+        let distance = ts[1] - ts[0];
+        let spans = ts[ts.len() - 1].checked_sub(ts[0])? == distance.checked_mul(n - 1)?;
+        if !spans || interval % distance != 0 {
+            return None;
+        }
+        // No early exit: a loop without one runs several times as fast, and the answer is yes.
+        let uneven = ts.windows(2).fold(false, |uneven, p| uneven | (p[1] - p[0] != distance));
+        let (start, end) = self.range_at(0);
+        let past = |t: i64| Some(t.checked_sub(ts[0])?.div_euclid(distance) + 1);
+        let lo = past(start.saturating_sub(self.before_ms))?;
+        let hi = past(end.saturating_add(self.after_ms))?;
+        (!uneven).then_some(Even { lo, hi, stride: interval / distance, n })
+    }
+
+    /// Counts one window of `n` samples, `new` of them not in the window before.
+    fn count(&self, tally: &mut Tally, step: usize, n: u64, new: u64) {
+        tally.count(step, n, if self.count_read { new } else { 0 });
+    }
+
+    /// Visits the windows over evenly spaced floats.
+    pub(crate) fn visit_even(&self, even: &Even, tally: &mut Tally, mut visit: impl FnMut(Bounds)) {
+        let mut seen = 0;
+        for step in 0..self.grid.steps {
+            let (lo, hi) = even.at(step);
+            if lo < hi {
+                let new = hi - seen.max(lo);
+                self.count(tally, step, (hi - lo) as u64, new as u64);
+                let (start, end) = self.range_at(step);
+                visit(Bounds { step, start, end, lo, hi, h_lo: 0, h_hi: 0 });
+            }
+            seen = hi;
+        }
+    }
+
     /// Visits every window that has a sample, counting it.
     pub(crate) fn visit(
         &self,
@@ -154,8 +196,10 @@ impl Windows {
         tally: &mut Tally,
         mut visit: impl FnMut(Bounds),
     ) {
+        if let Some(even) = self.even(samples) {
+            return self.visit_even(&even, tally, visit);
+        }
         let (mut lo, mut hi, mut h_lo, mut h_hi) = (0, 0, 0, 0);
-        let (mut total, mut read) = (0, 0);
         let ts = &samples.timestamps[..];
         let hs = &samples.histograms[..];
         for step in 0..self.grid.steps {
@@ -179,25 +223,65 @@ impl Windows {
                 continue;
             }
             let mut n = (hi - lo) as u64;
-            let mut new = if self.count_read { (hi - seen.max(lo)) as u64 } else { 0 };
+            let mut new = (hi - seen.max(lo)) as u64;
             if h_lo < h_hi {
                 let weigh = |s: &[HistogramSample]| -> u64 {
                     s.iter().map(|s| histogram_weight(&s.h)).sum()
                 };
                 n += weigh(&hs[h_lo..h_hi]);
-                if self.count_read {
-                    new += weigh(&hs[h_seen.max(h_lo)..h_hi]);
-                }
+                new += weigh(&hs[h_seen.max(h_lo)..h_hi]);
             }
-            if tally.steps.is_some() {
-                tally.count(step, n, new);
-            } else {
-                total += n;
-                read += new;
-            }
+            self.count(tally, step, n, new);
             visit(Bounds { step, start, end, lo, hi, h_lo, h_hi });
         }
-        tally.total += total;
-        tally.read += read;
+    }
+}
+
+/// Fewer samples are not worth a look at their distances.
+const LEAST_EVEN: usize = 8;
+
+/// Windows over evenly spaced samples: their bounds move by the same number of samples each step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Even {
+    /// Bounds of the first window, as if the samples went on for ever.
+    lo: i64,
+    hi: i64,
+    /// Samples a step.
+    pub stride: i64,
+    /// Samples there are.
+    n: i64,
+}
+
+impl Even {
+    /// Bounds of the window at a step.
+    #[inline(always)]
+    pub(crate) fn at(&self, step: usize) -> (usize, usize) {
+        let moved = step as i64 * self.stride;
+        let bound = |b: i64| (b + moved).clamp(0, self.n) as usize;
+        (bound(self.lo), bound(self.hi))
+    }
+
+    /// The steps of `steps` whose windows hold samples `at - 1` and `at`.
+    pub(crate) fn around(
+        &self,
+        at: usize,
+        steps: &std::ops::Range<usize>,
+    ) -> std::ops::Range<usize> {
+        let at = at as i64;
+        // lo < at < hi
+        let first = (at + 1 - self.hi).div_euclid(self.stride)
+            + i64::from((at + 1 - self.hi).rem_euclid(self.stride) > 0);
+        let past = (at - 1 - self.lo).div_euclid(self.stride) + 1;
+        let within = |step: i64| step.clamp(steps.start as i64, steps.end as i64) as usize;
+        within(first)..within(past)
+    }
+
+    /// The steps whose windows lie wholly among the samples.
+    pub(crate) fn inner(&self, steps: usize) -> std::ops::Range<usize> {
+        let first = (-self.lo).max(0);
+        let first = (first + self.stride - 1) / self.stride;
+        let past = (self.n - self.hi).div_euclid(self.stride) + 1;
+        let past = past.clamp(0, steps as i64) as usize;
+        (first as usize).min(past)..past
     }
 }

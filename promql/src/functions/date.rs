@@ -1,8 +1,10 @@
 //! Date functions: parts of a time in UTC, for any number of seconds Go's `time.Unix` takes.
 
-/// Seconds from 0000-03-01, 400-year cycles back, to the epoch are handled in 128 bits, so no
-/// second count of 64 bits overflows.
+/// Days from 0000-03-01 to the epoch.
 const DAYS_TO_EPOCH: i128 = 719_468;
+/// Seconds from the first moment Go's `time` counts from (the 1st of March of the year
+/// -292277022400) to the epoch. Go counts in 64 bits without sign; later moments start over there.
+const GO_SECONDS_TO_EPOCH: i128 = 292_277_022_400 / 400 * 146_097 * 86_400 + DAYS_TO_EPOCH * 86_400;
 
 /// A moment in the proleptic Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,9 @@ pub(crate) struct Civil {
 impl Civil {
     /// The moment `seconds` after the epoch.
     pub(crate) fn from_unix(seconds: i64) -> Civil {
-        let days = i128::from(seconds.div_euclid(86_400));
+        let since_start = (i128::from(seconds) + GO_SECONDS_TO_EPOCH).rem_euclid(1 << 64);
+        let seconds = since_start - GO_SECONDS_TO_EPOCH;
+        let days = seconds.div_euclid(86_400);
         let rest = seconds.rem_euclid(86_400) as u32;
         // Years start in March here, so that the leap day is the last of its year.
         let shifted = days + DAYS_TO_EPOCH;
@@ -121,6 +125,7 @@ mod tests {
         check(-1, "1969-12-31 23:59:59 wd3 yd365 of 31");
         check(1_795_205_700, "2026-11-20 20:15:0 wd5 yd324 of 30");
         check(-62_135_596_800, "1-1-1 0:0:0 wd1 yd1 of 31");
+        check(i64::MIN, "292277026596-12-4 15:30:8 wd0 yd339 of 31");
     }
 
     #[test]

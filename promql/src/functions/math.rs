@@ -1,5 +1,7 @@
 //! Functions of one float, and Go's rules for the odd values.
 
+use model::elementary;
+
 /// `math.Max`: +Inf wins over NaN, NaN over the rest, +0 over -0.
 pub(crate) fn max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
@@ -40,11 +42,6 @@ pub(crate) fn round(v: f64, inverse: f64) -> f64 {
     (v * inverse + 0.5).floor() / inverse
 }
 
-/// `math.Pow`; differs from C's `pow` in nothing a query can see.
-pub(crate) fn pow(a: f64, b: f64) -> f64 {
-    a.powf(b)
-}
-
 /// A function of one float.
 pub(crate) type Unary = fn(f64) -> f64;
 
@@ -53,21 +50,21 @@ pub(crate) fn unary(name: &str) -> Option<Unary> {
     use std::f64::consts::PI;
     Some(match name {
         "abs" => f64::abs,
-        "acos" => f64::acos,
-        "acosh" => f64::acosh,
-        "asin" => f64::asin,
-        "asinh" => f64::asinh,
-        "atan" => f64::atan,
-        "atanh" => f64::atanh,
+        "acos" => elementary::acos,
+        "acosh" => elementary::acosh,
+        "asin" => elementary::asin,
+        "asinh" => elementary::asinh,
+        "atan" => elementary::atan,
+        "atanh" => elementary::atanh,
         "ceil" => f64::ceil,
-        "cos" => f64::cos,
-        "cosh" => f64::cosh,
+        "cos" => elementary::cos,
+        "cosh" => elementary::cosh,
         "deg" => |v| v * 180.0 / PI,
-        "exp" => f64::exp,
+        "exp" => elementary::exp,
         "floor" => f64::floor,
-        "ln" => f64::ln,
-        "log10" => f64::log10,
-        "log2" => f64::log2,
+        "ln" => elementary::ln,
+        "log10" => elementary::log10,
+        "log2" => elementary::log2,
         "rad" => |v| v * PI / 180.0,
         "sgn" => |v| {
             if v < 0.0 {
@@ -78,11 +75,11 @@ pub(crate) fn unary(name: &str) -> Option<Unary> {
                 v
             }
         },
-        "sin" => f64::sin,
-        "sinh" => f64::sinh,
+        "sin" => elementary::sin,
+        "sinh" => elementary::sinh,
         "sqrt" => f64::sqrt,
-        "tan" => f64::tan,
-        "tanh" => f64::tanh,
+        "tan" => elementary::tan,
+        "tanh" => elementary::tanh,
         _ => return None,
     })
 }

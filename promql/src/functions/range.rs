@@ -5,11 +5,11 @@
 
 use super::extended;
 use super::over_time;
-use super::rate::{Rate, Resets, Start, value as rate_value};
+use super::rate::{Rate, Resets, Shape, Start, value as rate_value};
 use crate::exec::column::{ABSENT, Column};
 use crate::exec::scalar::Steps;
 use crate::exec::tally::Tally;
-use crate::exec::window::{Bounds, Samples, Windows};
+use crate::exec::window::{Bounds, Even, Samples, Windows};
 
 /// The functions of range vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -227,6 +227,12 @@ fn rates(rate: &Rate, run: Run<'_>) -> Found {
         return found;
     }
     let resets = if rate.counter { Resets::find(run.samples) } else { Resets::default() };
+    if run.samples.starts.is_empty()
+        && let Some(even) = run.windows.even(run.samples)
+    {
+        even_rates(rate, &even, &resets, run);
+        return found;
+    }
     run.each(|s, b| {
         if resets.overlap_within(b.lo, b.hi) {
             found.overlaps += 1;
@@ -234,6 +240,76 @@ fn rates(rate: &Rate, run: Run<'_>) -> Found {
         rate_value(rate, s, &resets, b)
     });
     found
+}
+
+/// Rates over evenly spaced samples: the windows inside of the series all have the same shape, so
+/// that their factor is the same, unless a counter would fall below zero before the window starts.
+fn even_rates(rate: &Rate, even: &Even, resets: &Resets, run: Run<'_>) {
+    let Run { windows, samples, tally, out, .. } = run;
+    let inner = even.inner(windows.grid.steps);
+    let (lo, hi) = even.at(inner.start);
+    let plain = if inner.is_empty() || hi < lo + 2 { 0..0 } else { inner };
+    windows.visit_even(even, tally, |b| {
+        if !plain.contains(&b.step) {
+            out.floats[b.step] = rate_value(rate, samples, resets, &b);
+        }
+    });
+    if plain.is_empty() {
+        return;
+    }
+    let bounds = |step: usize| {
+        let ((lo, hi), (start, end)) = (even.at(step), windows.range_at(step));
+        Bounds { step, start, end, lo, hi, h_lo: 0, h_hi: 0 }
+    };
+    let again =
+        plain_rates(rate, &bounds(plain.start), even, samples, &mut out.floats[plain.clone()]);
+    for step in again {
+        let b = bounds(plain.start + step);
+        out.floats[b.step] = rate_value(rate, samples, resets, &b);
+    }
+    for at in resets.within(lo, samples.floats.len()) {
+        // The windows that hold both samples around the reset.
+        for step in even.around(*at as usize, &plain) {
+            let b = bounds(step);
+            out.floats[b.step] = rate_value(rate, samples, resets, &b);
+        }
+    }
+}
+
+/// Rates of windows of one shape, the first of which is `b`, as if there were no reset. Hands back
+/// the steps at which a counter may reach zero before the window starts.
+fn plain_rates(
+    rate: &Rate,
+    b: &Bounds,
+    even: &Even,
+    samples: &Samples,
+    out: &mut [f64],
+) -> Vec<usize> {
+    let (first_t, last_t) = (samples.timestamps[b.lo], samples.timestamps[b.hi - 1]);
+    let mut shape = Shape::new(b, first_t, last_t, b.hi - b.lo - 1);
+    shape.limit_start(None);
+    let factor = shape.factor(rate);
+    // `sampled × first ÷ change` is compared to `to_start` without dividing; what is near goes the
+    // exact way.
+    let reach = shape.to_start * 1.000_001;
+    let stride = even.stride as usize;
+    let firsts = samples.floats[b.lo..].iter().step_by(stride);
+    let lasts = samples.floats[b.hi - 1..].iter().step_by(stride);
+    let mut near = false;
+    for ((out, first), last) in out.iter_mut().zip(firsts.clone()).zip(lasts.clone()) {
+        let change = last - first;
+        near |= change > 0.0 && *first >= 0.0 && first * shape.sampled <= change * reach;
+        *out = change * factor;
+    }
+    if !near || !rate.counter {
+        return Vec::new();
+    }
+    let pairs = firsts.zip(lasts).take(out.len()).enumerate();
+    let may_reach = |(first, last): (&f64, &f64)| {
+        let change = last - first;
+        change > 0.0 && *first >= 0.0 && first * shape.sampled <= change * reach
+    };
+    pairs.filter(|(_, pair)| may_reach(*pair)).map(|(step, _)| step).collect()
 }
 
 /// irate and idelta: the change between the last two samples.

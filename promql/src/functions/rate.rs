@@ -32,6 +32,10 @@ impl Resets {
         let values = &samples.floats;
         let mut found = Resets::default();
         if samples.starts.is_empty() {
+            // Most series have none, and a look without early exit is fast.
+            if !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
+                return found;
+            }
             for (i, pair) in values.windows(2).enumerate() {
                 if pair[1] < pair[0] {
                     found.at.push(i as u32 + 1);

@@ -61,7 +61,7 @@ impl Context {
                     BinaryOp::Div => a / b,
                     BinaryOp::Mod if b == 0.0 => return Err(at(expr, "modulo by zero")),
                     BinaryOp::Mod => a % b,
-                    BinaryOp::Pow => a.powf(b),
+                    BinaryOp::Pow => model::elementary::pow(a, b),
                     other => {
                         return Err(PlanError(format!(
                             "unexpected duration expression operator {:?}",
