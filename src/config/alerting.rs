@@ -6,8 +6,8 @@ use super::http_client::HttpClientConfig;
 use super::names::ValidationScheme;
 use super::sd::DiscoveryConfigs;
 use super::sigv4::SigV4Config;
-use super::values::Duration;
-use super::yaml::{Checked, Decoder, Error, Field, Items, NodeRef, Value, section};
+use super::values::{Duration, text_type};
+use super::yaml::{Checked, Items, section};
 
 section! {
     /// The `alerting` section.
@@ -17,39 +17,21 @@ section! {
     }
 }
 
-/// Version of the Alertmanager API: only `v2` is left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiVersion(pub String);
+text_type! {
+    /// Version of the Alertmanager API: only `v2` is left.
+    pub struct ApiVersion("config.AlertmanagerAPIVersion", "config.plain", check_version);
+}
 
-impl Field for ApiVersion {
-    fn go_type() -> String {
-        "config.AlertmanagerAPIVersion".to_owned()
-    }
-
-    fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
-        if let Some(text) = super::values::text_as(node, decoder, "config.plain")? {
-            if text != "v2" {
-                return Err(Error::Fatal(format!(
-                    "expected Alertmanager api version to be one of [v2] but got {text}"
-                )));
-            }
-            self.0 = text;
-        }
-        Ok(())
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn emit(&self) -> Value {
-        Value::Text(self.0.clone())
+fn check_version(text: &str) -> Result<(), String> {
+    match text {
+        "v2" => Ok(()),
+        _ => Err(format!("expected Alertmanager api version to be one of [v2] but got {text}")),
     }
 }
 
 section! {
     /// One group of Alertmanagers.
-    pub struct AlertmanagerConfig("config.AlertmanagerConfig", "config.AlertmanagerConfig") {
+    pub struct AlertmanagerConfig("config.AlertmanagerConfig", "config.AlertmanagerConfig", "config.AlertmanagerConfigs") {
         http_client: HttpClientConfig = inline;
         sigv4: Option<SigV4Config> = omit "sigv4";
         scheme: String = omit "scheme";

@@ -1,6 +1,6 @@
 //! GlobalConfig: what scrape and rule sections inherit.
 
-use super::labels::LabelSet;
+use super::labels::ExternalLabels;
 use super::names::ValidationScheme;
 use super::scrape::{ScrapeProtocol, validate_protocols};
 use super::values::{Bytes, Duration};
@@ -18,7 +18,7 @@ section! {
         query_log_file: String = file "query_log_file";
         scrape_failure_log_file: String = file "scrape_failure_log_file";
         /// Labels added to what leaves this server, environment variables already replaced.
-        external_labels: LabelSet = omit "external_labels";
+        external_labels: ExternalLabels = omit "external_labels";
         body_size_limit: Bytes = omit "body_size_limit";
         sample_limit: usize = omit "sample_limit";
         target_limit: usize = omit "target_limit";
@@ -61,12 +61,7 @@ impl Checked for GlobalConfig {
         if self.metric_name_validation_scheme == ValidationScheme::Unset {
             self.metric_name_validation_scheme = preset.metric_name_validation_scheme;
         }
-        for name in self.external_labels.keys() {
-            if !self.metric_name_validation_scheme.is_valid_label_name(name) {
-                let quoted = model::number::go_quote(name);
-                return Err(format!("{quoted} is not a valid label name"));
-            }
-        }
+        self.external_labels.validate(self.metric_name_validation_scheme)?;
         if self.scrape_interval.0 == 0 {
             self.scrape_interval = preset.scrape_interval;
         }

@@ -41,7 +41,6 @@ pub fn io_text(e: &io::Error) -> String {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        io::ErrorKind::InvalidData => "invalid UTF-8".to_owned(),
         _ => {
             let text = e.to_string();
             let text = text.split(" (os error").next().unwrap_or_default();
@@ -52,8 +51,8 @@ pub fn io_text(e: &io::Error) -> String {
     }
 }
 
-fn read(path: &str) -> Result<String, LoadError> {
-    std::fs::read_to_string(path)
+fn read(path: &str) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path)
         .map_err(|source| LoadError::Read { path: path.to_owned(), source })
 }
 
@@ -64,9 +63,9 @@ impl Config {
     /// The error says everything but the prefix `couldn't load configuration
     /// (--config.file="…"): `, which is the caller's.
     pub fn load(path: &str, options: LoadOptions) -> Result<Config, LoadError> {
-        let text = read(path)?;
+        let bytes = read(path)?;
         let parse = |source| LoadError::Parse { path: path.to_owned(), source };
-        let tree = Tree::parse(&text).map_err(parse)?;
+        let tree = Tree::parse_bytes(&bytes).map_err(parse)?;
         let mut warn = |name: &str| ::tracing::warn!(name, "Empty environment variable");
         let env = |name: &str| std::env::var(name).ok();
         let mut config = Config::from_tree(&tree, &env, &mut warn).map_err(parse)?;
@@ -146,8 +145,8 @@ impl Config {
         path: &str,
         options: LoadOptions,
     ) -> Result<Vec<ScrapeConfig>, String> {
-        let text = read(path).map_err(|e| e.to_string())?;
-        let tree = Tree::parse(&text).map_err(|e| e.to_string())?;
+        let bytes = read(path).map_err(|e| e.to_string())?;
+        let tree = Tree::parse_bytes(&bytes).map_err(|e| e.to_string())?;
         let mut file = ScrapeConfigFile::default();
         Decoder::decode_tree(&tree, &mut file).map_err(|e| e.to_string())?;
         if !options.accept_unsupported {

@@ -3,7 +3,13 @@
 use model::number::go_quote;
 
 use super::names::ValidationScheme;
+use super::values::text_type;
 use super::yaml::{Checked, section};
+
+text_type! {
+    /// How names are translated.
+    pub struct TranslationStrategy("otlptranslator.TranslationStrategyOption", "otlptranslator.TranslationStrategyOption");
+}
 
 section! {
     /// The `otlp` section.
@@ -11,7 +17,7 @@ section! {
         promote_all_resource_attributes: bool = omit "promote_all_resource_attributes";
         promote_resource_attributes: Vec<String> = omit "promote_resource_attributes";
         ignore_resource_attributes: Vec<String> = omit "ignore_resource_attributes";
-        translation_strategy: String = omit "translation_strategy";
+        translation_strategy: TranslationStrategy = omit "translation_strategy";
         keep_identifying_resource_attributes: bool = omit "keep_identifying_resource_attributes";
         convert_histograms_to_nhcb: bool = omit "convert_histograms_to_nhcb";
         promote_scope_metadata: bool = omit "promote_scope_metadata";
@@ -24,7 +30,7 @@ impl OtlpConfig {
     /// The defaults.
     pub fn preset() -> OtlpConfig {
         OtlpConfig {
-            translation_strategy: "UnderscoreEscapingWithSuffixes".to_owned(),
+            translation_strategy: TranslationStrategy("UnderscoreEscapingWithSuffixes".to_owned()),
             label_name_underscore_sanitization: true,
             label_name_preserve_multiple_underscores: true,
             ..OtlpConfig::default()
@@ -33,7 +39,7 @@ impl OtlpConfig {
 
     /// Checks that the translation gives names `scheme` allows.
     pub fn validate(&self, scheme: ValidationScheme) -> Result<(), String> {
-        let strategy = &self.translation_strategy;
+        let strategy = &self.translation_strategy.0;
         match strategy.as_str() {
             "" | "UnderscoreEscapingWithSuffixes" | "UnderscoreEscapingWithoutSuffixes" => Ok(()),
             "NoTranslation" | "NoUTF8EscapingWithSuffixes" => {

@@ -8,37 +8,17 @@ use super::labels::LabelSet;
 use super::names::ValidationScheme;
 use super::sigv4::SigV4Config;
 use super::url::Url;
-use super::values::{Duration, text_as};
-use super::yaml::{Checked, Decoder, Error, Field, Items, Map, NodeRef, Value, section, unchecked};
+use super::values::{Duration, text_type};
+use super::yaml::{Checked, Items, Map, section, unchecked};
 
 /// Full name of the message of remote write 1.0.
 pub const WRITE_V1: &str = "prometheus.WriteRequest";
 /// Full name of the message of remote write 2.0.
 pub const WRITE_V2: &str = "io.prometheus.write.v2.Request";
 
-/// `protobuf_message`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteMessage(pub String);
-
-impl Field for WriteMessage {
-    fn go_type() -> String {
-        "remote.WriteMessageType".to_owned()
-    }
-
-    fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
-        if let Some(text) = text_as(node, decoder, &Self::go_type())? {
-            self.0 = text;
-        }
-        Ok(())
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn emit(&self) -> Value {
-        Value::Text(self.0.clone())
-    }
+text_type! {
+    /// `protobuf_message`
+    pub struct WriteMessage("remote.WriteMessageType", "remote.WriteMessageType");
 }
 
 section! {

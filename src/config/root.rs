@@ -55,7 +55,7 @@ impl Config {
         let mut config = Config::preset();
         Decoder::decode_tree(tree, &mut config)?;
         config.storage.tsdb.get_or_insert_with(TsdbConfig::preset);
-        for value in config.global.external_labels.0.values_mut() {
+        for value in config.global.external_labels.0.0.values_mut() {
             *value = expand(value, |name| match env(name).filter(|v| !v.is_empty()) {
                 Some(found) => found,
                 None => {

@@ -10,12 +10,13 @@ use super::global::GlobalConfig;
 use super::http_client::HttpClientConfig;
 use super::names::{ALLOW_UTF8, DOTS, ESCAPING_SCHEMES, UNDERSCORES, VALUES, ValidationScheme};
 use super::sd::DiscoveryConfigs;
-use super::values::{Bytes, Duration, text_as};
-use super::yaml::{Checked, Decoder, Error, Field, Items, Map, NodeRef, Value, section, unchecked};
+use super::values::{Bytes, Duration, text_type};
+use super::yaml::{Checked, Items, Map, section, unchecked};
 
-/// A format a target may answer in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ScrapeProtocol(pub String);
+text_type! {
+    /// A format a target may answer in.
+    pub struct ScrapeProtocol("config.ScrapeProtocol", "config.ScrapeProtocol");
+}
 
 /// The protocols by name with their media types.
 pub const SCRAPE_PROTOCOLS: [(&str, &str); 5] = [
@@ -63,27 +64,6 @@ impl ScrapeProtocol {
 impl fmt::Display for ScrapeProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl Field for ScrapeProtocol {
-    fn go_type() -> String {
-        "config.ScrapeProtocol".to_owned()
-    }
-
-    fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
-        if let Some(text) = text_as(node, decoder, "config.ScrapeProtocol")? {
-            self.0 = text;
-        }
-        Ok(())
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn emit(&self) -> Value {
-        Value::Text(self.0.clone())
     }
 }
 

@@ -2,36 +2,20 @@
 
 use super::remote::validate_headers;
 use super::tls::TlsConfig;
-use super::values::{Duration, text_as};
-use super::yaml::{Checked, Decoder, Error, Field, Map, NodeRef, Value, section};
+use super::values::{Duration, text_type};
+use super::yaml::{Checked, Map, section};
 
-/// `client_type`: `grpc` or `http`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientType(pub String);
+text_type! {
+    /// `client_type`: `grpc` or `http`.
+    pub struct ClientType("config.TracingClientType", "config.plain", check_client_type);
+}
 
-impl Field for ClientType {
-    fn go_type() -> String {
-        "config.TracingClientType".to_owned()
-    }
-
-    fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {
-        if let Some(text) = text_as(node, decoder, "config.plain")? {
-            if text != "http" && text != "grpc" {
-                return Err(Error::Fatal(format!(
-                    "expected tracing client type to be to be http or grpc, but got {text}"
-                )));
-            }
-            self.0 = text;
-        }
-        Ok(())
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn emit(&self) -> Value {
-        Value::Text(self.0.clone())
+fn check_client_type(text: &str) -> Result<(), String> {
+    match text {
+        "http" | "grpc" => Ok(()),
+        _ => Err(format!(
+            "expected tracing client type to be to be http or grpc, but got {text}"
+        )),
     }
 }
 

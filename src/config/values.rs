@@ -202,6 +202,47 @@ impl Field for Secret {
     }
 }
 
+/// Declares a text with a Go type of its own: the type's name in lists, its name where a scalar is
+/// of the wrong type, and what the text must satisfy, checked at once.
+macro_rules! text_type {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident($go:literal, $scalar:literal $(, $check:ident)?);
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub String);
+
+        impl $crate::config::yaml::Field for $name {
+            fn go_type() -> String {
+                $go.to_owned()
+            }
+
+            fn decode(
+                &mut self,
+                node: $crate::config::yaml::NodeRef<'_>,
+                decoder: &mut $crate::config::yaml::Decoder,
+            ) -> Result<(), $crate::config::yaml::Error> {
+                if let Some(text) = $crate::config::values::text_as(node, decoder, $scalar)? {
+                    $( $check(&text)?; )?
+                    self.0 = text;
+                }
+                Ok(())
+            }
+
+            fn is_zero(&self) -> bool {
+                self.0.is_empty()
+            }
+
+            fn emit(&self) -> $crate::config::yaml::Value {
+                $crate::config::yaml::Value::Text(self.0.clone())
+            }
+        }
+    };
+}
+
+pub(crate) use text_type;
+
 /// The text of a scalar for a Go type other than `string`.
 pub fn text_as(
     node: NodeRef<'_>,

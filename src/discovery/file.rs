@@ -17,7 +17,7 @@ use super::{TargetGroup, json};
 use crate::config::glob::glob;
 use crate::config::load::io_text;
 use crate::config::sd::{FileSdConfig, StaticConfig};
-use crate::config::yaml::Decoder;
+use crate::config::yaml::{Decoder, Tree};
 
 /// The label that says which file a target came from.
 const FILEPATH: &str = "__meta_filepath";
@@ -134,9 +134,9 @@ impl FileDiscovery {
     }
 
     fn read(&self, path: &str) -> Result<Vec<TargetGroup>, String> {
-        let text = fs::read_to_string(path).map_err(|e| format!("open {path}: {}", io_text(&e)))?;
+        let bytes = fs::read(path).map_err(|e| format!("open {path}: {}", io_text(&e)))?;
         let modified = fs::metadata(path).and_then(|meta| meta.modified());
-        let groups = parse(path, &text)?;
+        let groups = parse(path, &bytes)?;
         if let Ok(since) = modified.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default()) {
             let key = (self.id, path.to_owned());
             self.metrics().mtimes.insert(key, since.as_secs() as f64);
@@ -170,12 +170,13 @@ async fn changed(watcher: Option<&Watcher>) -> std::io::Result<()> {
 }
 
 /// The groups in the text of a file, whose name says the format.
-fn parse(path: &str, text: &str) -> Result<Vec<TargetGroup>, String> {
+fn parse(path: &str, bytes: &[u8]) -> Result<Vec<TargetGroup>, String> {
     let configs: Vec<Option<StaticConfig>> = if path.to_lowercase().ends_with(".json") {
-        json::parse(text)?
+        json::parse(bytes)?
     } else {
         let mut configs = Vec::new();
-        Decoder::decode(text, &mut configs).map_err(|e| e.to_string())?;
+        let tree = Tree::parse_bytes(bytes).map_err(|e| e.to_string())?;
+        Decoder::decode_tree(&tree, &mut configs).map_err(|e| e.to_string())?;
         configs
     };
     let mut groups = Vec::with_capacity(configs.len());

@@ -18,9 +18,9 @@ struct Group {
 }
 
 /// Parses a list of groups; a null item is `None`.
-pub fn parse(text: &str) -> Result<Vec<Option<StaticConfig>>, String> {
+pub fn parse(bytes: &[u8]) -> Result<Vec<Option<StaticConfig>>, String> {
     let groups: Option<Vec<Option<Group>>> =
-        serde_json::from_str(text).map_err(|e| format!("json: {e}"))?;
+        serde_json::from_slice(bytes).map_err(|e| format!("json: {e}"))?;
     groups.unwrap_or_default().into_iter().map(|group| group.map(convert).transpose()).collect()
 }
 

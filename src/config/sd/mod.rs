@@ -48,37 +48,16 @@ macro_rules! choice {
         $(#[$meta:meta])*
         pub struct $name:ident($go:literal), [$($choice:literal),*], $unknown:literal;
     ) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        pub struct $name(pub String);
+        $crate::config::values::text_type! {
+            $(#[$meta])*
+            pub struct $name($go, "string", check_choice);
+        }
 
-        impl $crate::config::yaml::Field for $name {
-            fn go_type() -> String {
-                $go.to_owned()
+        fn check_choice(text: &str) -> Result<(), String> {
+            if [$($choice),*].contains(&text) {
+                return Ok(());
             }
-
-            fn decode(
-                &mut self,
-                node: $crate::config::yaml::NodeRef<'_>,
-                decoder: &mut $crate::config::yaml::Decoder,
-            ) -> Result<(), $crate::config::yaml::Error> {
-                if let Some(text) = decoder.text(node)? {
-                    if ![$($choice),*].contains(&text.as_str()) {
-                        let quoted = model::number::go_quote(&text);
-                        return Err(format!(concat!($unknown, " {}"), quoted).into());
-                    }
-                    self.0 = text;
-                }
-                Ok(())
-            }
-
-            fn is_zero(&self) -> bool {
-                self.0.is_empty()
-            }
-
-            fn emit(&self) -> $crate::config::yaml::Value {
-                $crate::config::yaml::Value::Text(self.0.clone())
-            }
+            Err(format!(concat!($unknown, " {}"), model::number::go_quote(text)))
         }
     };
 }

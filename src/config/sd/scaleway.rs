@@ -57,6 +57,38 @@ impl Checked for ScalewaySdConfig {
         if self.access_key.is_empty() {
             return Err("access_key is mandatory".to_owned());
         }
+        self.check_formats()?;
         self.http_client.validate()
     }
+}
+
+impl ScalewaySdConfig {
+    /// Checks the forms of key and project, as the original's library does.
+    fn check_formats(&self) -> Result<(), String> {
+        let uuid = "a UUID: xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+        let key = &self.access_key;
+        let valid_key = key.strip_prefix("SCW").is_some_and(|rest| {
+            rest.len() == 17 && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        });
+        let secret = self.secret_key.expose();
+        let (what, value, form) = if !valid_key {
+            ("access key", key.as_str(), "SCWXXXXXXXXXXXXXXXXX format")
+        } else if !secret.is_empty() && !is_uuid(secret) {
+            ("secret key", secret, uuid)
+        } else if !is_uuid(&self.project_id) {
+            ("project ID", self.project_id.as_str(), uuid)
+        } else {
+            return Ok(());
+        };
+        Err(format!("scaleway-sdk-go: invalid {what} format '{value}', expected {form}"))
+    }
+}
+
+/// Five groups of hexadecimal digits with dashes.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
 }

@@ -33,11 +33,18 @@ fn split_terms(selector: &str) -> Vec<&str> {
 pub fn check_labels(selector: &str) -> Result<(), String> {
     let tokens = tokens(selector);
     let mut rest = tokens.as_slice();
-    while !rest.is_empty() {
+    while let Some(first) = rest.first() {
+        if *first != "!" && is_symbol(first) {
+            return Err(format!("found '{first}', expected: !, identifier, or 'end of string'"));
+        }
         requirement(&mut rest).map_err(|e| format!("unable to parse requirement: {e}"))?;
         match rest {
             [] => return Ok(()),
-            [",", tail @ ..] if !tail.is_empty() => rest = tail,
+            [","] => return Err("found '', expected: identifier after ','".to_owned()),
+            [",", next, ..] if *next != "!" && is_symbol(next) => {
+                return Err(format!("found '{next}', expected: identifier after ','"));
+            }
+            [",", tail @ ..] => rest = tail,
             [found, ..] => {
                 return Err(format!("found '{found}', expected: ',' or 'end of string'"));
             }
@@ -53,7 +60,7 @@ fn requirement(rest: &mut &[&str]) -> Result<(), String> {
     }
     let key = next(rest).unwrap_or("");
     if is_symbol(key) || key.is_empty() {
-        return Err(format!("found '{key}', expected: !, identifier, or 'end of string'"));
+        return Err(format!("found '{key}', expected: identifier"));
     }
     check_key(key)?;
     if negated || matches!(rest.first(), None | Some(&",")) {
@@ -61,14 +68,14 @@ fn requirement(rest: &mut &[&str]) -> Result<(), String> {
     }
     let op = next(rest).unwrap_or("");
     match op {
-        "in" | "notin" => check_set(rest),
+        "in" | "notin" => check_set(key, rest),
         "=" | "==" | "!=" | ">" | "<" => match rest.first() {
             None | Some(&",") => Ok(()),
             Some(value) if is_symbol(value) => {
                 Err(format!("found '{value}', expected: identifier"))
             }
             Some(value) => {
-                check_value(value)?;
+                check_value(key, value)?;
                 *rest = &rest[1..];
                 Ok(())
             }
@@ -77,7 +84,7 @@ fn requirement(rest: &mut &[&str]) -> Result<(), String> {
     }
 }
 
-fn check_set(rest: &mut &[&str]) -> Result<(), String> {
+fn check_set(key: &str, rest: &mut &[&str]) -> Result<(), String> {
     let open = next(rest).unwrap_or("");
     if open != "(" {
         return Err(format!("found '{open}' expected: '('"));
@@ -86,7 +93,7 @@ fn check_set(rest: &mut &[&str]) -> Result<(), String> {
         match next(rest) {
             Some(")") => return Ok(()),
             Some(",") => {}
-            Some(value) if !is_symbol(value) => check_value(value)?,
+            Some(value) if !is_symbol(value) => check_value(key, value)?,
             other => {
                 let found = other.unwrap_or("");
                 return Err(format!("found '{found}', expected: ',', ')' or identifier"));
@@ -145,11 +152,17 @@ fn check_key(key: &str) -> Result<(), String> {
     Err(format!("key: Invalid value: {}", go_quote(key)))
 }
 
-fn check_value(value: &str) -> Result<(), String> {
+fn check_value(key: &str, value: &str) -> Result<(), String> {
     if is_name(value) {
         return Ok(());
     }
-    Err(format!("values: Invalid value: {}", go_quote(value)))
+    Err(format!(
+        "values[0][{key}]: Invalid value: {}: a valid label must be an empty string or consist of \
+         alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
+         character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+         '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+        go_quote(value)
+    ))
 }
 
 fn is_name(text: &str) -> bool {

@@ -7,10 +7,8 @@
 
 use std::collections::HashSet;
 
-use saphyr_parser::ScanError;
-
 use super::resolve::{short_tag, tag_of};
-use super::tree::{Kind, NodeRef, Tree, name_from};
+use super::tree::{Kind, NodeRef, Tree};
 use super::{Field, Resolved, resolve};
 
 /// Why a document was refused.
@@ -22,13 +20,6 @@ pub enum Error {
     /// The text is not YAML, or a section's own check failed: the whole message.
     #[error("{0}")]
     Fatal(String),
-}
-
-impl Error {
-    /// A reference to an anchor nobody set.
-    pub fn unknown_anchor(name: &str) -> Error {
-        Error::Fatal(format!("yaml: unknown anchor '{name}' referenced"))
-    }
 }
 
 impl From<String> for Error {
@@ -122,10 +113,8 @@ impl Decoder {
     /// Whether a mapping key is the merge key `<<`.
     pub fn is_merge(node: NodeRef<'_>) -> bool {
         match &node.node().kind {
-            Kind::Scalar { value, plain } => {
-                let tag = &node.node().tag;
-                value == "<<"
-                    && (*plain && tag.is_empty() || tag.as_str() == "tag:yaml.org,2002:merge")
+            Kind::Scalar { value, implicit } => {
+                value == "<<" && (*implicit || node.node().tag == "tag:yaml.org,2002:merge")
             }
             _ => false,
         }
@@ -180,13 +169,4 @@ fn quote_value(value: &str) -> String {
     }
     let head = String::from_utf8_lossy(&value.as_bytes()[..7]).into_owned();
     format!(" `{head}...`")
-}
-
-/// What the YAML reader found wrong, in libyaml's words where there is a counterpart.
-pub(super) fn scan_error(text: &str, e: &ScanError) -> Error {
-    let line = e.marker().line();
-    if e.info().contains("unknown anchor") {
-        return Error::unknown_anchor(&name_from(text, line, e.marker().col()));
-    }
-    Error::Fatal(format!("yaml: line {line}: {}", e.info()))
 }

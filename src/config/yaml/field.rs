@@ -22,6 +22,11 @@ pub trait Field: Default {
         format!("[]{}", Self::go_type())
     }
 
+    /// The name of a list of pointers to them.
+    fn go_items() -> String {
+        format!("[]*{}", Self::go_type())
+    }
+
     /// The name of a map to them.
     fn go_map() -> String {
         format!("map[string]{}", Self::go_type())
@@ -308,7 +313,7 @@ impl<'a, T> IntoIterator for &'a Items<T> {
 
 impl<T: Field> Field for Items<T> {
     fn go_type() -> String {
-        format!("[]*{}", T::go_type())
+        T::go_items()
     }
 
     fn decode(&mut self, node: NodeRef<'_>, decoder: &mut Decoder) -> Result<(), Error> {

@@ -59,10 +59,10 @@ pub fn tag_of(node: NodeRef<'_>) -> String {
 /// The value of a scalar node; anything that is not a scalar counts as text. An explicit tag the
 /// text does not fit is an error.
 pub fn resolve(node: NodeRef<'_>) -> Result<Resolved, Error> {
-    let Kind::Scalar { value, plain } = &node.node().kind else { return Ok(Resolved::Text) };
+    let Kind::Scalar { value, implicit } = &node.node().kind else { return Ok(Resolved::Text) };
     let tag = node.node().tag.as_str();
     let Some(short) = tag.strip_prefix(LONG_PREFIX) else {
-        return Ok(if tag.is_empty() && *plain { resolve_plain(value) } else { Resolved::Text });
+        return Ok(if tag.is_empty() && *implicit { resolve_plain(value) } else { Resolved::Text });
     };
     let found = match short {
         "str" => return Ok(Resolved::Text),

@@ -11,7 +11,7 @@
 //! - `skip`: not in YAML at all.
 //!
 //! The two names after the struct's are the Go type as lists and scalars name it, and the type
-//! go-yaml reports unknown keys of.
+//! go-yaml reports unknown keys of. A third one is that of a list of them, when it has a name.
 
 use std::collections::HashSet;
 
@@ -114,7 +114,7 @@ pub fn emit_field<T: Field>(
 macro_rules! section {
     (
         $(#[$meta:meta])*
-        pub struct $name:ident ($go:literal, $fields:literal) {
+        pub struct $name:ident ($go:literal, $fields:literal $(, $items:literal)?) {
             $( $(#[$field_meta:meta])* $field:ident : $type:ty = $kind:ident $($key:literal)?; )*
         }
     ) => {
@@ -144,6 +144,10 @@ macro_rules! section {
             fn go_type() -> String {
                 $go.to_owned()
             }
+
+            $(fn go_items() -> String {
+                $items.to_owned()
+            })?
 
             fn decode(
                 &mut self,

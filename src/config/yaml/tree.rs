@@ -6,18 +6,19 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-
 use super::Error;
+use super::parser::{EventKind, Parser};
+use super::reader::utf8_error;
+use super::token::scanner_error;
 
 /// Deepest nesting of sequences and mappings a document may have.
-pub const MAX_DEPTH: usize = 1000;
+pub const MAX_DEPTH: usize = 200;
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A scalar; `plain` when it was written without quotes.
-    Scalar { value: String, plain: bool },
+    /// A scalar; `implicit` when its type shows by its looks: no quotes, no tag.
+    Scalar { value: String, implicit: bool },
     /// A sequence of nodes.
     Sequence(Vec<usize>),
     /// Key and value nodes in turn.
@@ -54,7 +55,15 @@ pub struct NodeRef<'a> {
 impl Tree {
     /// Reads the first document of `text`; an empty text is a tree without a root.
     pub fn parse(text: &str) -> Result<Tree, Error> {
-        Builder::new(text).run()
+        Builder::default().run(text)
+    }
+
+    /// Reads the first document of a file, which must be UTF-8.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Tree, Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Tree::parse(text),
+            Err(e) => Err(utf8_error(bytes, e)),
+        }
     }
 
     /// The document's root node.
@@ -122,93 +131,55 @@ impl<'a> NodeRef<'a> {
     }
 }
 
-struct Builder<'t> {
-    text: &'t str,
-    parser: Parser<'t, StrInput<'t>>,
+#[derive(Default)]
+struct Builder {
     tree: Tree,
     /// Collections being filled, outermost first.
     open: Vec<usize>,
-    /// saphyr's anchor number → node.
-    anchors: HashMap<usize, usize>,
+    /// Anchors by name; a later one of the same name takes over.
+    anchors: HashMap<String, usize>,
 }
 
-impl<'t> Builder<'t> {
-    fn new(text: &'t str) -> Builder<'t> {
-        Builder {
-            text,
-            parser: Parser::new_from_str(text),
-            tree: Tree::default(),
-            open: Vec::new(),
-            anchors: HashMap::new(),
-        }
-    }
-
-    fn run(mut self) -> Result<Tree, Error> {
-        loop {
-            let (event, span) = match self.parser.next_event() {
-                None => return Ok(self.tree),
-                Some(Ok(found)) => found,
-                Some(Err(e)) => return Err(self.scan_error(&e)),
-            };
-            match event {
-                Event::StreamEnd | Event::DocumentEnd => return Ok(self.tree),
-                Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
-                Event::Scalar(value, style, anchor, tag) => {
-                    let plain = style == ScalarStyle::Plain;
-                    let kind = Kind::Scalar { value: value.into_owned(), plain };
-                    self.add(kind, tag.as_deref(), anchor, span)?;
-                }
-                Event::SequenceStart(anchor, tag) => {
-                    self.enter(Kind::Sequence(Vec::new()), tag.as_deref(), anchor, span)?;
-                }
-                Event::MappingStart(anchor, tag) => {
-                    self.enter(Kind::Mapping(Vec::new()), tag.as_deref(), anchor, span)?;
-                }
-                Event::SequenceEnd | Event::MappingEnd => {
+impl Builder {
+    fn run(mut self, text: &str) -> Result<Tree, Error> {
+        let mut parser = Parser::new(text)?;
+        while let Some(event) = parser.next()? {
+            let kind = match event.kind {
+                EventKind::DocumentEnd => break,
+                EventKind::End => {
                     self.open.pop();
+                    continue;
                 }
-                Event::Alias(anchor) => {
-                    let name = self.name_at(span);
-                    let Some(target) = self.anchors.get(&anchor).copied() else {
-                        return Err(Error::unknown_anchor(&name));
-                    };
-                    self.add(Kind::Alias { name, target }, None, 0, span)?;
-                }
+                EventKind::Scalar { value, implicit } => Kind::Scalar { value, implicit },
+                EventKind::SequenceStart => Kind::Sequence(Vec::new()),
+                EventKind::MappingStart => Kind::Mapping(Vec::new()),
+                EventKind::Alias(name) => match self.anchors.get(&name).copied() {
+                    Some(target) => Kind::Alias { name, target },
+                    None => {
+                        let message = format!("yaml: unknown anchor '{name}' referenced");
+                        return Err(Error::Fatal(message));
+                    }
+                },
+            };
+            let opens = matches!(kind, Kind::Sequence(_) | Kind::Mapping(_));
+            if opens && self.open.len() >= MAX_DEPTH {
+                let problem = format!("exceeded max depth of {MAX_DEPTH}");
+                return Err(scanner_error(event.line, &problem));
+            }
+            let id = self.add(Node { kind, tag: event.tag, line: event.line + 1 });
+            if let Some(name) = event.anchor {
+                self.anchors.insert(name, id);
+            }
+            if opens {
+                self.open.push(id);
             }
         }
+        Ok(self.tree)
     }
 
-    fn enter(
-        &mut self,
-        kind: Kind,
-        tag: Option<&Tag>,
-        anchor: usize,
-        span: Span,
-    ) -> Result<(), Error> {
-        if self.open.len() >= MAX_DEPTH {
-            return Err(Error::Fatal(format!(
-                "yaml: line {}: exceeded max depth of {MAX_DEPTH}",
-                span.start.line()
-            )));
-        }
-        let id = self.add(kind, tag, anchor, span)?;
-        self.open.push(id);
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        kind: Kind,
-        tag: Option<&Tag>,
-        anchor: usize,
-        span: Span,
-    ) -> Result<usize, Error> {
+    fn add(&mut self, node: Node) -> usize {
         let id = self.tree.nodes.len();
-        let tag = tag.map(|t| format!("{}{}", t.handle, t.suffix)).unwrap_or_default();
-        self.tree.nodes.push(Node { kind, tag, line: span.start.line() });
-        if anchor != 0 {
-            self.anchors.insert(anchor, id);
-        }
+        self.tree.nodes.push(node);
         match self.open.last() {
             None => self.tree.root = Some(id),
             Some(parent) => match &mut self.tree.nodes[*parent].kind {
@@ -216,25 +187,6 @@ impl<'t> Builder<'t> {
                 Kind::Scalar { .. } | Kind::Alias { .. } => {}
             },
         }
-        Ok(id)
+        id
     }
-
-    /// The anchor name written at `span`, without its `*`.
-    fn name_at(&self, span: Span) -> String {
-        name_from(self.text, span.start.line(), span.start.col())
-    }
-
-    fn scan_error(&self, e: &ScanError) -> Error {
-        super::decode::scan_error(self.text, e)
-    }
-}
-
-/// The anchor or alias name at a line (from 1) and column (from 0) of `text`.
-pub(super) fn name_from(text: &str, line: usize, col: usize) -> String {
-    let rest = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    rest.chars()
-        .skip(col)
-        .skip_while(|c| *c == '*')
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-')
-        .collect()
 }
