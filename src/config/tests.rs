@@ -163,5 +163,33 @@ fn aliases_cannot_blow_up() {
     let error = yaml::Decoder::decode(&claims, &mut any).unwrap_err();
     assert_eq!(error.to_string(), "yaml: document contains excessive aliasing");
     let deep = "[".repeat(5000);
-    assert!(load(&deep).is_err());
+    assert_eq!(load(&deep).unwrap_err(), "yaml: exceeded max depth of 200");
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    for (name, text, want) in cases("good.txt") {
+        // What is hidden does not come back, nor what is left out of `otlp` against its defaults.
+        let hidden = want.contains("<secret>") || want.contains("xxxxx");
+        if hidden || text.contains("otlp:") {
+            continue;
+        }
+        let config = load(&want).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(config.to_yaml().trim_end(), want, "{name}: {text}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_text() {
+    for (bytes, error) in [
+        (&b"a: \xff"[..], "yaml: invalid leading UTF-8 octet"),
+        (b"a: \xc3", "yaml: incomplete UTF-8 octet sequence"),
+        (b"a: \xc3x", "yaml: invalid trailing UTF-8 octet"),
+        (b"a: \xed\xa0\x80", "yaml: invalid Unicode character"),
+        (b"a: \xc0\x80", "yaml: invalid length of a UTF-8 sequence"),
+        (b"a: \x01", "yaml: control characters are not allowed"),
+        (b"a: \0", "yaml: control characters are not allowed"),
+    ] {
+        assert_eq!(Tree::parse_bytes(bytes).unwrap_err().to_string(), error, "{bytes:?}");
+    }
 }

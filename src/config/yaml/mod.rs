@@ -29,3 +29,6 @@ pub use tree::{Kind, Node, NodeRef, Tree};
 pub use value::Value;
 
 pub(crate) use section::{section, unchecked};
+
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,7 @@ pub fn utf8_error(bytes: &[u8], e: std::str::Utf8Error) -> Error {
         0xf0..=0xf7 => 4,
         _ => 0,
     };
-    let tail = &rest[1.min(rest.len())..rest.len().min(width)];
+    let tail = rest.get(1..width).unwrap_or_default();
     let problem = if width == 0 {
         "invalid leading UTF-8 octet"
     } else if rest.len() < width {
