@@ -52,8 +52,7 @@ pub fn io_text(e: &io::Error) -> String {
 }
 
 fn read(path: &str) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path)
-        .map_err(|source| LoadError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
 }
 
 impl Config {

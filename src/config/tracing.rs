@@ -13,9 +13,7 @@ text_type! {
 fn check_client_type(text: &str) -> Result<(), String> {
     match text {
         "http" | "grpc" => Ok(()),
-        _ => Err(format!(
-            "expected tracing client type to be to be http or grpc, but got {text}"
-        )),
+        _ => Err(format!("expected tracing client type to be to be http or grpc, but got {text}")),
     }
 }
 

@@ -326,8 +326,7 @@ impl Parser {
 
     fn indentless_sequence(&mut self) -> Result<Event, Error> {
         let Some(entry) = self.take(&TokenKind::BlockEntry)? else { return self.end() };
-        let ends =
-            [TokenKind::BlockEntry, TokenKind::Key, TokenKind::Value, TokenKind::BlockEnd];
+        let ends = [TokenKind::BlockEntry, TokenKind::Key, TokenKind::Value, TokenKind::BlockEnd];
         if self.at(&ends)? {
             return Ok(self.empty_value(State::IndentlessSequence, entry.end_line));
         }

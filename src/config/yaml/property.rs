@@ -85,8 +85,7 @@ impl Scanner {
         if !any {
             return self.error("did not find expected tag URI");
         }
-        String::from_utf8(bytes)
-            .or_else(|_| self.error("found an incorrect trailing UTF-8 octet"))
+        String::from_utf8(bytes).or_else(|_| self.error("found an incorrect trailing UTF-8 octet"))
     }
 
     /// `%xx` for each byte of a character.
