@@ -36,7 +36,7 @@ section! {
 }
 
 impl GlobalConfig {
-    /// The defaults.
+    /// The defaults, but for those that flags change ([`super::root::Defaults`]).
     pub fn preset() -> GlobalConfig {
         GlobalConfig {
             scrape_interval: Duration::secs(60),
@@ -45,7 +45,6 @@ impl GlobalConfig {
             metric_name_validation_scheme: ValidationScheme::Utf8,
             metric_name_escaping_scheme: super::names::ALLOW_UTF8.to_owned(),
             scrape_native_histograms: Some(false),
-            extra_scrape_metrics: Some(false),
             ..GlobalConfig::default()
         }
     }
@@ -75,7 +74,6 @@ impl Checked for GlobalConfig {
             self.evaluation_interval = preset.evaluation_interval;
         }
         self.scrape_native_histograms.get_or_insert(false);
-        self.extra_scrape_metrics.get_or_insert(false);
         match &self.scrape_protocols {
             Some(protocols) => {
                 validate_protocols(protocols).map_err(|e| format!("{e} for global config"))

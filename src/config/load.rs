@@ -7,7 +7,7 @@ use model::number::go_quote;
 
 use super::glob::glob;
 use super::paths::{clean, dir_of};
-use super::root::Config;
+use super::root::{Config, Defaults};
 use super::scrape::{ScrapeConfig, ScrapeConfigFile};
 use super::unsupported;
 use super::yaml::{self, Decoder, Field, Tree};
@@ -61,13 +61,17 @@ impl Config {
     ///
     /// The error says everything but the prefix `couldn't load configuration
     /// (--config.file="…"): `, which is the caller's.
-    pub fn load(path: &str, options: LoadOptions) -> Result<Config, LoadError> {
+    pub fn load(
+        path: &str,
+        options: LoadOptions,
+        defaults: &Defaults,
+    ) -> Result<Config, LoadError> {
         let bytes = read(path)?;
         let parse = |source| LoadError::Parse { path: path.to_owned(), source };
         let tree = Tree::parse_bytes(&bytes).map_err(parse)?;
         let mut warn = |name: &str| ::tracing::warn!(name, "Empty environment variable");
         let env = |name: &str| std::env::var(name).ok();
-        let mut config = Config::from_tree(&tree, &env, &mut warn).map_err(parse)?;
+        let mut config = Config::from_tree(&tree, defaults, &env, &mut warn).map_err(parse)?;
         if options.agent {
             config.check_agent()?;
         }
@@ -80,13 +84,14 @@ impl Config {
 
     /// Checks a configuration file as a server with every part built would, and gives it back.
     pub fn check(path: &str, agent: bool) -> Result<Config, LoadError> {
-        Config::load(path, LoadOptions { agent, accept_unsupported: true })
+        let options = LoadOptions { agent, accept_unsupported: true };
+        Config::load(path, options, &Defaults::default())
     }
 
     /// Reads a configuration text that has no file, such as the built-in one.
-    pub fn from_text(text: &str) -> Result<Config, yaml::Error> {
+    pub fn from_text(text: &str, defaults: &Defaults) -> Result<Config, yaml::Error> {
         let env = |name: &str| std::env::var(name).ok();
-        Config::from_tree(&Tree::parse(text)?, &env, &mut |_| {})
+        Config::from_tree(&Tree::parse(text)?, defaults, &env, &mut |_| {})
     }
 
     fn check_agent(&self) -> Result<(), LoadError> {

@@ -32,7 +32,7 @@ pub use global::{GlobalConfig, RuntimeConfig};
 pub use http_client::HttpClientConfig;
 pub use load::{LoadError, LoadOptions};
 pub use names::ValidationScheme;
-pub use root::Config;
+pub use root::{Config, Defaults};
 pub use scrape::{ScrapeConfig, ScrapeProtocol};
 pub use sd::{DiscoveryConfig, DiscoveryConfigs};
 pub use storage::StorageConfig;

@@ -9,8 +9,8 @@ use super::expand::expand;
 use super::global::{GlobalConfig, RuntimeConfig};
 use super::otlp::OtlpConfig;
 use super::remote::{RemoteReadConfig, RemoteWriteConfig};
-use super::scrape::ScrapeConfig;
-use super::storage::{StorageConfig, TsdbConfig};
+use super::scrape::{ScrapeConfig, ScrapeProtocol};
+use super::storage::{ExemplarsConfig, RetentionConfig, StorageConfig};
 use super::tracing::TracingConfig;
 use super::yaml::{self, Checked, Decoder, Field, Items, Tree, section};
 
@@ -34,6 +34,19 @@ section! {
     }
 }
 
+/// Defaults that flags of the server change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Defaults {
+    /// What a configuration without `storage.tsdb.retention` keeps.
+    pub retention: RetentionConfig,
+    /// Jobs ask for protobuf first though they do not want native histograms.
+    pub proto_first: bool,
+    /// `global.extra_scrape_metrics`
+    pub extra_scrape_metrics: bool,
+    /// Exemplars are stored, so `storage.exemplars` is always there.
+    pub exemplars: bool,
+}
+
 impl Config {
     /// The defaults, which are also what an empty file means.
     pub fn preset() -> Config {
@@ -49,12 +62,13 @@ impl Config {
     /// variables for the external labels; each one that is empty or missing is told to `warn`.
     pub fn from_tree(
         tree: &Tree,
+        defaults: &Defaults,
         env: &dyn Fn(&str) -> Option<String>,
         warn: &mut dyn FnMut(&str),
     ) -> Result<Config, yaml::Error> {
         let mut config = Config::preset();
         Decoder::decode_tree(tree, &mut config)?;
-        config.storage.tsdb.get_or_insert_with(TsdbConfig::preset);
+        config.complete(defaults)?;
         for value in config.global.external_labels.0.0.values_mut() {
             *value = expand(value, |name| match env(name).filter(|v| !v.is_empty()) {
                 Some(found) => found,
@@ -66,6 +80,30 @@ impl Config {
         }
         config.otlp.validate(config.global.metric_name_validation_scheme)?;
         Ok(config)
+    }
+
+    /// Fills in what is not given and checks what sections have to agree on.
+    fn complete(&mut self, defaults: &Defaults) -> Result<(), String> {
+        // A section that is there but empty leaves zeros behind.
+        if self.global == GlobalConfig::default() {
+            self.global = GlobalConfig::preset();
+        }
+        if self.runtime.gogc == 0 {
+            self.runtime = RuntimeConfig::preset();
+        }
+        self.global.extra_scrape_metrics.get_or_insert(defaults.extra_scrape_metrics);
+        if self.global.scrape_protocols.is_none() && defaults.proto_first {
+            self.global.scrape_protocols = Some(ScrapeProtocol::defaults(true));
+        }
+        let tsdb = self.storage.tsdb.get_or_insert_default();
+        tsdb.retention.get_or_insert_with(|| defaults.retention.clone());
+        if defaults.exemplars {
+            self.storage.exemplars.get_or_insert_with(ExemplarsConfig::preset);
+        }
+        self.check_patterns()?;
+        self.check_jobs()?;
+        self.alerting.validate(self.global.metric_name_validation_scheme)?;
+        self.check_remotes()
     }
 
     /// The configuration as YAML, defaults filled in and secrets hidden: what
@@ -127,7 +165,7 @@ impl Config {
     }
 }
 
-/// `^[^*]*(\*[^/]*)?$`: one `*` at most... in the last element only.
+/// `^[^*]*(\*[^/]*)?$`: a `*` in the last element only.
 fn is_valid_pattern(pattern: &str) -> bool {
     pattern.split_once('*').is_none_or(|(_, tail)| !tail.contains('/'))
 }
@@ -135,20 +173,5 @@ fn is_valid_pattern(pattern: &str) -> bool {
 impl Checked for Config {
     fn begin(&mut self) {
         *self = Config::preset();
-    }
-
-    fn finish(&mut self) -> Result<(), String> {
-        // A section that is there but empty leaves zeros behind.
-        if self.global == GlobalConfig::default() {
-            self.global = GlobalConfig::preset();
-        }
-        if self.runtime.gogc == 0 {
-            self.runtime = RuntimeConfig::preset();
-        }
-        self.storage.tsdb.get_or_insert_with(TsdbConfig::preset);
-        self.check_patterns()?;
-        self.check_jobs()?;
-        self.alerting.validate(self.global.metric_name_validation_scheme)?;
-        self.check_remotes()
     }
 }

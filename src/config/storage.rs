@@ -55,13 +55,6 @@ section! {
     }
 }
 
-impl TsdbConfig {
-    /// What a configuration without `storage.tsdb` has.
-    pub fn preset() -> TsdbConfig {
-        TsdbConfig { retention: Some(RetentionConfig::default()), ..TsdbConfig::default() }
-    }
-}
-
 impl ExemplarsConfig {
     /// What a configuration without `storage.exemplars` means.
     pub fn preset() -> ExemplarsConfig {
@@ -83,7 +76,6 @@ impl Checked for TsdbConfig {
                 go_quote(floats)
             ));
         }
-        self.retention.get_or_insert_default();
         Ok(())
     }
 }

@@ -27,7 +27,8 @@ fn cases(file: &str) -> Vec<(String, String, String)> {
 
 fn load(text: &str) -> Result<Config, String> {
     let tree = Tree::parse(text).map_err(|e| e.to_string())?;
-    Config::from_tree(&tree, &|_| None, &mut |_| {}).map_err(|e| e.to_string())
+    Config::from_tree(&tree, &Defaults::default(), &|_| None, &mut |_| {})
+        .map_err(|e| e.to_string())
 }
 
 #[test]
@@ -111,7 +112,10 @@ fn environment_in_external_labels() {
     let tree = Tree::parse(text).unwrap();
     let env = |name: &str| (name != "MISSING").then(|| format!("<{name}>"));
     let mut missing = Vec::new();
-    let config = Config::from_tree(&tree, &env, &mut |name| missing.push(name.to_owned())).unwrap();
+    let config = Config::from_tree(&tree, &Defaults::default(), &env, &mut |name| {
+        missing.push(name.to_owned())
+    })
+    .unwrap();
     let labels = &config.global.external_labels;
     let shown: Vec<_> = labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(shown, ["a=<A>-<B>", "b=$x", "c="]);
@@ -136,7 +140,7 @@ fn what_is_not_built_is_refused_with_its_place() {
         ),
     ] {
         fs::write(&path, text).unwrap();
-        let got = match Config::load(path_text, LoadOptions::default()) {
+        let got = match Config::load(path_text, LoadOptions::default(), &Defaults::default()) {
             Ok(_) => String::new(),
             Err(e) => e.to_string().replace(path_text, "PATH"),
         };
@@ -147,7 +151,8 @@ fn what_is_not_built_is_refused_with_its_place() {
 
 #[test]
 fn a_file_that_is_not_there() {
-    let e = Config::load("/no/such/file.yml", LoadOptions::default()).unwrap_err();
+    let e = Config::load("/no/such/file.yml", LoadOptions::default(), &Defaults::default())
+        .unwrap_err();
     assert_eq!(e.to_string(), "open /no/such/file.yml: no such file or directory");
 }
 
@@ -192,4 +197,30 @@ fn bytes_that_are_not_text() {
     ] {
         assert_eq!(Tree::parse_bytes(bytes).unwrap_err().to_string(), error, "{bytes:?}");
     }
+}
+
+#[test]
+fn defaults_that_flags_change() {
+    let defaults = Defaults {
+        retention: storage::RetentionConfig { time: Duration::secs(86_400), ..Default::default() },
+        proto_first: true,
+        extra_scrape_metrics: true,
+        exemplars: true,
+    };
+    let config = Config::from_text("scrape_configs: [{job_name: a}]", &defaults).unwrap();
+    let text = config.to_yaml();
+    for part in ["    retention:\n      time: 1d\n", "  exemplars:\n    max_exemplars: 100000\n"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let job = &config.scrape_configs[0];
+    assert_eq!(job.extra_scrape_metrics, Some(true));
+    assert_eq!(job.protocols()[0].0, "PrometheusProto");
+    // What is said goes before all of them.
+    let text = "global: {extra_scrape_metrics: false, scrape_protocols: [PrometheusText1.0.0]}\n\
+                storage: {tsdb: {retention: {}}}\nscrape_configs: [{job_name: a}]";
+    let config = Config::from_text(text, &defaults).unwrap();
+    assert_eq!(config.scrape_configs[0].extra_scrape_metrics, Some(false));
+    assert_eq!(config.scrape_configs[0].protocols().len(), 1);
+    let tsdb = config.storage.tsdb.unwrap();
+    assert_eq!(tsdb.retention, Some(storage::RetentionConfig::default()));
 }

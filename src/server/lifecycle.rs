@@ -188,7 +188,7 @@ async fn open(
 ) -> Result<Arc<Db>, Refusal> {
     tracing::info!("Starting TSDB ...");
     let flags = &api.options.tsdb;
-    let retention = Retention::of(flags, &loaded.config);
+    let retention = Retention::of(&loaded.config);
     let exemplars = features.has("exemplar-storage");
     let runtime = tsdb::runtime_options(&retention, &loaded.config, exemplars);
     let metadata_records = features.has("metadata-wal-records");

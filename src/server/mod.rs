@@ -89,7 +89,8 @@ fn start(values: &Values, log: Log) -> Result<(), Refusal> {
         );
     }
     let source = ConfigSource::of(&options);
-    let loaded = source.load().map_err(|e| {
+    let defaults = tsdb::config_defaults(&options.tsdb, &features);
+    let loaded = source.load(&defaults).map_err(|e| {
         let (text, file) = source.describe();
         tracing::error!(file, err = e, "Error loading config ({text})");
         logged(2)

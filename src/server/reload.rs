@@ -9,12 +9,12 @@ use storage::db::Db;
 
 use super::scraping::Scraping;
 use super::source::{ConfigSource, Loaded};
-use super::tsdb::{Retention, max_block_ms, runtime_options};
+use super::tsdb::{Retention, config_defaults, max_block_ms, runtime_options};
 use crate::api::Api;
 use crate::api::state::{ConfigView, RELOAD_FAILED};
 use crate::cli::Options;
 use crate::cli::features::FeatureSet;
-use crate::config::Config;
+use crate::config::{Config, Defaults};
 use crate::gotime;
 use model::number::go_quote;
 
@@ -51,6 +51,10 @@ impl Reloader {
         Reloader { api, source, features, checksum: None, last_retention: None, scraping }
     }
 
+    fn defaults(&self) -> Defaults {
+        config_defaults(&self.api.options.tsdb, &self.features)
+    }
+
     /// Loads the configuration anew and applies it; the error is what `/-/reload` answers.
     pub async fn reload(&mut self, db: &Db) -> Result<(), String> {
         let outcome = self.load_and_apply(db).await;
@@ -72,7 +76,7 @@ impl Reloader {
 
     /// Reloads when the files have changed since they were loaded.
     pub async fn reload_if_changed(&mut self, db: &Db) {
-        let Ok(loaded) = self.source.load() else {
+        let Ok(loaded) = self.source.load(&self.defaults()) else {
             // A broken file is reported once, until it changes again.
             let found = self.source.checksum(&Config::default());
             if found != self.checksum {
@@ -93,7 +97,7 @@ impl Reloader {
         let began = Instant::now();
         let path = self.source.path().unwrap_or_default().to_owned();
         tracing::info!(filename = path, "Loading configuration file");
-        let loaded = self.source.load().map_err(|e| {
+        let loaded = self.source.load(&self.defaults()).map_err(|e| {
             format!("couldn't load configuration (--config.file={}): {e}", go_quote(&path))
         })?;
         self.checksum = self.source.checksum(&loaded.config);
@@ -126,8 +130,7 @@ impl Reloader {
             }
         };
         let Loaded { config, jobs } = loaded;
-        let flags = &self.api.options.tsdb;
-        let retention = Retention::of(flags, &config);
+        let retention = Retention::of(&config);
 
         let began = Instant::now();
         let exemplars = self.features.has("exemplar-storage");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::Options;
 use crate::cli::url::split_host_port;
-use crate::config::{Config, LoadOptions, ScrapeConfig};
+use crate::config::{Config, Defaults, LoadOptions, ScrapeConfig};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -62,10 +62,14 @@ impl ConfigSource {
     }
 
     /// Reads and checks the configuration and the files it names.
-    pub fn load(&self) -> Result<Loaded, String> {
+    pub fn load(&self, defaults: &Defaults) -> Result<Loaded, String> {
         let config = match self {
-            ConfigSource::File(path) => Config::load(path, LOAD).map_err(|e| e.to_string())?,
-            ConfigSource::BuiltIn(text) => Config::from_text(text).map_err(|e| e.to_string())?,
+            ConfigSource::File(path) => {
+                Config::load(path, LOAD, defaults).map_err(|e| e.to_string())?
+            }
+            ConfigSource::BuiltIn(text) => {
+                Config::from_text(text, defaults).map_err(|e| e.to_string())?
+            }
         };
         let jobs = config.all_scrape_configs(LOAD).map_err(|e| e.to_string())?;
         Ok(Loaded { config, jobs })
@@ -117,7 +121,7 @@ mod tests {
         let Ok(Parsed::Run(values)) = parse(&args) else { panic!("refused") };
         let text = built_in(&Options::new(&values, "vm").unwrap());
         assert!(text.contains("metrics_path: /p/metrics") && text.contains("'localhost:1234'"));
-        let loaded = ConfigSource::BuiltIn(text).load().unwrap();
+        let loaded = ConfigSource::BuiltIn(text).load(&Defaults::default()).unwrap();
         assert_eq!(loaded.jobs.len(), 1);
         assert_eq!(loaded.jobs[0].job_name, "prometheus");
     }

@@ -12,8 +12,10 @@ use storage::db::{
 };
 use storage::fs::RealFs;
 
+use crate::cli::features::FeatureSet;
 use crate::cli::options::{TsdbOptions, WalCompression, WalFsync};
-use crate::config::Config;
+use crate::config::storage::RetentionConfig;
+use crate::config::{self, Config, Defaults};
 use crate::gotime;
 use crate::telemetry::log::{self, Log};
 
@@ -32,21 +34,33 @@ pub struct Retention {
     pub percentage: f64,
 }
 
+/// What a configuration means where it says nothing: retention by the flags, else 15 days, and what
+/// features change.
+pub fn config_defaults(flags: &TsdbOptions, features: &FeatureSet) -> Defaults {
+    let bytes = flags.retention_bytes.map_or(0, |b| i64::try_from(b).unwrap_or(i64::MAX));
+    let time_ms = match flags.retention_time_ms {
+        None if bytes == 0 => DEFAULT_RETENTION_MS,
+        time => time.unwrap_or(0),
+    };
+    let retention = RetentionConfig {
+        time: config::Duration(time_ms),
+        size: config::Bytes(bytes),
+        percentage: 0.0,
+    };
+    Defaults {
+        retention,
+        proto_first: features.has("created-timestamp-zero-ingestion") || features.has("st-storage"),
+        extra_scrape_metrics: features.has("extra-scrape-metrics"),
+        exemplars: features.has("exemplar-storage"),
+    }
+}
+
 impl Retention {
-    /// The configuration decides; without a retention section the flags do; without those 15 days.
-    pub fn of(flags: &TsdbOptions, config: &Config) -> Retention {
-        let section = config.storage.tsdb.as_ref().and_then(|t| t.retention.as_ref());
-        let set = section
-            .map(|r| Retention { time_ms: r.time.0, bytes: r.size.0, percentage: r.percentage })
-            .filter(|r| r.time_ms != 0 || r.bytes != 0 || r.percentage != 0.0);
-        set.unwrap_or_else(|| {
-            let bytes = flags.retention_bytes.map_or(0, |b| i64::try_from(b).unwrap_or(i64::MAX));
-            let time_ms = match flags.retention_time_ms {
-                None if bytes == 0 => DEFAULT_RETENTION_MS,
-                time => time.unwrap_or(0),
-            };
-            Retention { time_ms, bytes, percentage: 0.0 }
-        })
+    /// What the configuration says, flags and defaults filled in ([`config_defaults`]).
+    pub fn of(config: &Config) -> Retention {
+        let section = config.storage.tsdb.as_ref().and_then(|t| t.retention.clone());
+        let set = section.unwrap_or_default();
+        Retention { time_ms: set.time.0, bytes: set.size.0, percentage: set.percentage }
     }
 
     /// As the API shows it.
@@ -241,8 +255,9 @@ mod tests {
         let args: Vec<String> = flags.split_whitespace().map(str::to_owned).collect();
         let Ok(Parsed::Run(values)) = parse(&args) else { panic!("refused") };
         let options = Options::new(&values, "vm").unwrap();
-        let config = Config::from_text(config).unwrap();
-        assert_eq!(Retention::of(&options.tsdb, &config).text(), expected);
+        let defaults = config_defaults(&options.tsdb, &FeatureSet::default());
+        let config = Config::from_text(config, &defaults).unwrap();
+        assert_eq!(Retention::of(&config).text(), expected);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use model::number::go_quote;
 
 use super::Call;
-use crate::config::{Config, LoadOptions};
+use crate::config::{Config, Defaults, LoadOptions};
 
 /// `check config`
 pub fn config(call: &mut Call<'_>) -> std::io::Result<u8> {
@@ -23,7 +23,7 @@ pub fn config(call: &mut Call<'_>) -> std::io::Result<u8> {
                 writeln!(call.out, " SUCCESS: {file} is valid prometheus config file syntax")?;
                 // What Prometheus takes and this server does not take yet.
                 let strict = LoadOptions { agent, accept_unsupported: false };
-                if let Err(e) = Config::load(file, strict) {
+                if let Err(e) = Config::load(file, strict, &Defaults::default()) {
                     writeln!(call.err, "  WARNING: not yet in this server: {e}")?;
                 }
             }
