@@ -174,10 +174,16 @@ impl Windows {
         tally.count(step, n, if self.count_read { new } else { 0 });
     }
 
-    /// Visits the windows over evenly spaced floats.
-    pub(crate) fn visit_even(&self, even: &Even, tally: &mut Tally, mut visit: impl FnMut(Bounds)) {
-        let mut seen = 0;
-        for step in 0..self.grid.steps {
+    /// Visits the windows over evenly spaced floats at `steps`, counting them.
+    pub(crate) fn visit_even(
+        &self,
+        even: &Even,
+        steps: std::ops::Range<usize>,
+        tally: &mut Tally,
+        mut visit: impl FnMut(Bounds),
+    ) {
+        let mut seen = steps.start.checked_sub(1).map_or(0, |before| even.at(before).1);
+        for step in steps {
             let (lo, hi) = even.at(step);
             if lo < hi {
                 let new = hi - seen.max(lo);
@@ -189,6 +195,26 @@ impl Windows {
         }
     }
 
+    /// Counts the windows at `steps`, all of which lie wholly among the samples.
+    pub(crate) fn count_inner(
+        &self,
+        even: &Even,
+        steps: std::ops::Range<usize>,
+        tally: &mut Tally,
+    ) {
+        if tally.steps.is_some() || steps.is_empty() {
+            return self.visit_even(even, steps, tally, |_| {});
+        }
+        let first = steps.start..steps.start + 1;
+        self.visit_even(even, first, tally, |_| {});
+        let (lo, hi) = even.at(steps.start);
+        let (n, more) = ((hi - lo) as u64, steps.len() as u64 - 1);
+        tally.total += n * more;
+        if self.count_read {
+            tally.read += n.min(even.stride as u64) * more;
+        }
+    }
+
     /// Visits every window that has a sample, counting it.
     pub(crate) fn visit(
         &self,
@@ -197,7 +223,7 @@ impl Windows {
         mut visit: impl FnMut(Bounds),
     ) {
         if let Some(even) = self.even(samples) {
-            return self.visit_even(&even, tally, visit);
+            return self.visit_even(&even, 0..self.grid.steps, tally, visit);
         }
         let (mut lo, mut hi, mut h_lo, mut h_hi) = (0, 0, 0, 0);
         let ts = &samples.timestamps[..];

@@ -182,7 +182,7 @@ impl RangeFunction {
                 let resets = Resets::find(run.samples);
                 resets_in_windows(run, &resets);
             }
-            RangeFunction::Avg => run.fold(over_time::avg),
+            RangeFunction::Avg => sums(run, true),
             RangeFunction::Count => run.each(|_, b| (b.hi - b.lo) as f64),
             RangeFunction::First => run.each(|s, b| s.floats[b.lo]),
             RangeFunction::Last => run.each(|s, b| s.floats[b.hi - 1]),
@@ -205,7 +205,7 @@ impl RangeFunction {
             }
             RangeFunction::Stddev => run.fold(|vs| over_time::stdvar(vs).sqrt()),
             RangeFunction::Stdvar => run.fold(over_time::stdvar),
-            RangeFunction::Sum => run.fold(over_time::sum),
+            RangeFunction::Sum => sums(run, false),
             RangeFunction::TimeOfFirst => {
                 run.each(|s, b| s.timestamps[b.lo] as f64 / 1000.0);
             }
@@ -246,17 +246,19 @@ fn rates(rate: &Rate, run: Run<'_>) -> Found {
 /// that their factor is the same, unless a counter would fall below zero before the window starts.
 fn even_rates(rate: &Rate, even: &Even, resets: &Resets, run: Run<'_>) {
     let Run { windows, samples, tally, out, .. } = run;
-    let inner = even.inner(windows.grid.steps);
+    let steps = windows.grid.steps;
+    let inner = even.inner(steps);
     let (lo, hi) = even.at(inner.start);
     let plain = if inner.is_empty() || hi < lo + 2 { 0..0 } else { inner };
-    windows.visit_even(even, tally, |b| {
-        if !plain.contains(&b.step) {
+    for edge in [0..plain.start, plain.end..steps] {
+        windows.visit_even(even, edge, tally, |b| {
             out.floats[b.step] = rate_value(rate, samples, resets, &b);
-        }
-    });
+        });
+    }
     if plain.is_empty() {
         return;
     }
+    windows.count_inner(even, plain.clone(), tally);
     let bounds = |step: usize| {
         let ((lo, hi), (start, end)) = (even.at(step), windows.range_at(step));
         Bounds { step, start, end, lo, hi, h_lo: 0, h_hi: 0 }
@@ -292,24 +294,95 @@ fn plain_rates(
     // `sampled × first ÷ change` is compared to `to_start` without dividing; what is near goes the
     // exact way.
     let reach = shape.to_start * 1.000_001;
+    // The first of every `stride` samples, from the window's first and last sample on.
     let stride = even.stride as usize;
-    let firsts = samples.floats[b.lo..].iter().step_by(stride);
-    let lasts = samples.floats[b.hi - 1..].iter().step_by(stride);
+    let firsts = samples.floats[b.lo..].chunks(stride);
+    let lasts = samples.floats[b.hi - 1..].chunks(stride);
+    let may_reach = |first: f64, change: f64| {
+        (change > 0.0) & (first >= 0.0) & (first * shape.sampled <= change * reach)
+    };
     let mut near = false;
     for ((out, first), last) in out.iter_mut().zip(firsts.clone()).zip(lasts.clone()) {
-        let change = last - first;
-        near |= change > 0.0 && *first >= 0.0 && first * shape.sampled <= change * reach;
+        let change = last[0] - first[0];
+        near |= may_reach(first[0], change);
         *out = change * factor;
     }
     if !near || !rate.counter {
         return Vec::new();
     }
     let pairs = firsts.zip(lasts).take(out.len()).enumerate();
-    let may_reach = |(first, last): (&f64, &f64)| {
-        let change = last - first;
-        change > 0.0 && *first >= 0.0 && first * shape.sampled <= change * reach
-    };
-    pairs.filter(|(_, pair)| may_reach(*pair)).map(|(step, _)| step).collect()
+    pairs.filter(|(_, (f, l))| may_reach(f[0], l[0] - f[0])).map(|(step, _)| step).collect()
+}
+
+/// Windows folded side by side.
+const LANES: usize = 8;
+
+/// sum_over_time and avg_over_time: evenly spaced samples have windows of one length, so that
+/// several can be summed at once; each is still summed in order of its samples.
+fn sums(run: Run<'_>, mean: bool) {
+    let fold = |vs: &[f64]| if mean { over_time::avg(vs) } else { over_time::sum(vs) };
+    let Some(even) = run.windows.even(run.samples) else { return run.fold(fold) };
+    let Run { windows, samples, tally, out, .. } = run;
+    let steps = windows.grid.steps;
+    let inner = even.inner(steps);
+    for edge in [0..inner.start, inner.end..steps] {
+        windows.visit_even(&even, edge, tally, |b| {
+            out.floats[b.step] = fold(&samples.floats[b.lo..b.hi]);
+        });
+    }
+    if inner.is_empty() {
+        return;
+    }
+    windows.count_inner(&even, inner.clone(), tally);
+    let mut step = inner.start;
+    while step < inner.end {
+        let (lo, hi) = even.at(step);
+        let values = &mut out.floats[step..inner.end.min(step + LANES)];
+        let summed = values.len() == LANES
+            && lanes(&samples.floats[lo..], hi - lo, even.stride as usize, mean, values);
+        if !summed {
+            for (lane, value) in values.iter_mut().enumerate() {
+                let (lo, hi) = even.at(step + lane);
+                // An empty window (a range shorter than the distance) has no value.
+                *value = if lo < hi { fold(&samples.floats[lo..hi]) } else { ABSENT };
+            }
+        }
+        step += LANES;
+    }
+}
+
+/// Sums or means of [`LANES`] windows of `n` values, `stride` apart; `false` when one of them went
+/// to infinity or is not a number.
+fn lanes(values: &[f64], n: usize, stride: usize, mean: bool, out: &mut [f64]) -> bool {
+    let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
+    if n == 0 || values.len() < (LANES - 1) * stride + n {
+        return false;
+    }
+    for at in 0..n {
+        let mut next = [0.0; LANES];
+        for (lane, v) in next.iter_mut().enumerate() {
+            *v = values[lane * stride + at];
+        }
+        if at == 0 && mean {
+            sums = next;
+            continue;
+        }
+        for lane in 0..LANES {
+            let (s, v) = (sums[lane], next[lane]);
+            let t = s + v;
+            let (large, small) = if s.abs() >= v.abs() { (s, v) } else { (v, s) };
+            lost[lane] += (large - t) + small;
+            sums[lane] = t;
+        }
+    }
+    if sums.iter().any(|s| !s.is_finite()) {
+        return false;
+    }
+    let count = n as f64;
+    for ((out, sum), lost) in out.iter_mut().zip(&sums).zip(&lost) {
+        *out = if mean { sum / count + lost / count } else { sum + lost };
+    }
+    true
 }
 
 /// irate and idelta: the change between the last two samples.
@@ -398,4 +471,121 @@ fn time_of(run: Run<'_>, better: impl Fn(f64, f64) -> bool) {
         let at = over_time::pick(&s.floats[b.lo..b.hi], &better);
         s.timestamps[b.lo + at] as f64 / 1000.0
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exec::column::is_absent;
+    use crate::exec::grid::Grid;
+
+    const NAMES: [&str; 25] = [
+        "rate",
+        "increase",
+        "delta",
+        "irate",
+        "idelta",
+        "deriv",
+        "predict_linear",
+        "double_exponential_smoothing",
+        "changes",
+        "resets",
+        "avg_over_time",
+        "count_over_time",
+        "first_over_time",
+        "last_over_time",
+        "mad_over_time",
+        "max_over_time",
+        "min_over_time",
+        "present_over_time",
+        "quantile_over_time",
+        "stddev_over_time",
+        "stdvar_over_time",
+        "sum_over_time",
+        "ts_of_last_over_time",
+        "ts_of_max_over_time",
+        "ts_of_min_over_time",
+    ];
+
+    fn run(name: &str, windows: &Windows, samples: &Samples) -> (Vec<u64>, Tally) {
+        let params = [Steps::Constant(0.4), Steps::Constant(0.7)];
+        let (mut tally, mut out) = (Tally::default(), Column::default());
+        out.reset(windows.grid.steps);
+        let function = RangeFunction::named(name, windows.range_ms as f64 / 1000.0).unwrap();
+        function.floats(Run {
+            windows,
+            extent: Extent::Plain,
+            params: &params,
+            samples,
+            tally: &mut tally,
+            out: &mut out,
+        });
+        (out.floats.iter().map(|v| v.to_bits()).collect(), tally)
+    }
+
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => (0..50i32).prop_map(f64::from),
+            4 => -1e3..1e3f64,
+            1 => Just(0.0),
+            1 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::MAX), Just(-0.0)],
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Steps evaluated together give what each gives alone, whatever the spacing of samples.
+        #[test]
+        fn steps_do_not_know_of_each_other(
+            gaps in prop_oneof![
+                3 => Just(Vec::new()),
+                1 => prop::collection::vec(1..40i64, 60),
+            ],
+            growing: bool,
+            values in prop::collection::vec(value(), 0..60),
+            start in -100..700i64,
+            steps in 1..40usize,
+            stride in 1..5i64,
+            range in 1..160i64,
+        ) {
+            let mut samples = Samples::default();
+            let (mut t, mut total) = (0, 0.0);
+            for (i, v) in values.iter().enumerate() {
+                t += gaps.get(i).copied().unwrap_or(10);
+                total += v.abs();
+                samples.timestamps.push(t);
+                samples.floats.push(if growing { total } else { *v });
+            }
+            let at = |grid| Windows {
+                grid,
+                range_ms: range,
+                offset_ms: 3,
+                at: None,
+                before_ms: 0,
+                after_ms: 0,
+                count_read: true,
+            };
+            let interval = stride * 10;
+            let end = start + interval * (steps as i64 - 1);
+            let grid = Grid::new(start, end, interval).unwrap();
+            for name in NAMES {
+                let (together, tally) = run(name, &at(grid), &samples);
+                let mut total = 0;
+                for (step, bits) in together.iter().enumerate() {
+                    let (alone, tally) = run(name, &at(Grid::instant(grid.time(step))), &samples);
+                    let (together, alone) = (f64::from_bits(*bits), f64::from_bits(alone[0]));
+                    let same = *bits == alone.to_bits()
+                        || together.is_nan() && alone.is_nan()
+                            && is_absent(together) == is_absent(alone);
+                    prop_assert!(same, "{name} at step {step}: {together} and {alone}");
+                    total += tally.total;
+                }
+                prop_assert_eq!(tally.total, total, "{}", name);
+                prop_assert!(tally.read <= total);
+            }
+        }
+    }
 }
