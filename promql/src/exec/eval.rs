@@ -17,7 +17,7 @@ use super::smoothed::Smoothed;
 use super::source::{Boxed, Clash, Table, unnamed};
 use super::tally::Tally;
 use super::top::Pick;
-use super::work::{Budget, Shared, Work, failed};
+use super::work::{Budget, Shared, Work, failed, too_many_samples};
 use crate::engine::{EngineError, EngineOptions, EvalTime};
 use crate::parser::ast::{AggregateOp, ValueType};
 use crate::plan::{Aggregate, Binary, Kind, Node, Plan, Subquery};
@@ -56,6 +56,9 @@ pub(crate) fn run(
         });
     }
     let steps = grid.map_or(0, |g| g.steps);
+    if steps as u64 > shared.budget.limit() {
+        return Err(too_many_samples());
+    }
     let tally = if per_step { Tally::per_step(steps) } else { Tally::default() };
     let mut work = Work::new(shared, tally);
     let evaluator = Evaluator { selected: &selected, querier, plan, shared };
@@ -146,6 +149,21 @@ impl<'p> Evaluator<'p> {
         work: &mut Work<'_>,
     ) -> Result<Boxed<'p>, EngineError> {
         self.shared.check()?;
+        let before = self.shared.budget.held();
+        let source = self.operator(node, grid, work)?;
+        if let Some(weight) = source.held() {
+            // The result is all there is; what it was made from is gone.
+            self.shared.budget.settle(before + weight);
+        }
+        Ok(source)
+    }
+
+    fn operator(
+        &self,
+        node: &'p Node,
+        grid: Grid,
+        work: &mut Work<'_>,
+    ) -> Result<Boxed<'p>, EngineError> {
         match &node.kind {
             Kind::Vector(select) => {
                 let selected = self.selected(select.read)?;
@@ -281,7 +299,7 @@ impl<'p> Evaluator<'p> {
             return Ok(Input::Subquery(Box::new(Table::new(0)), None));
         };
         if child.steps as u64 > self.shared.budget.limit() {
-            return Err(super::work::too_many_samples());
+            return Err(too_many_samples());
         }
         let (inner, tally) =
             work.counting(Tally::per_step(child.steps), |work| self.vector(&s.expr, child, work))?;

@@ -195,17 +195,8 @@ pub(crate) fn quantile(
             break;
         }
     }
-    if !h.uses_custom_buckets() {
-        if bucket.lower < 0.0 && bucket.upper > 0.0 {
-            one_sided_zero(h, &mut bucket);
-        }
-    } else if bucket.lower == f64::NEG_INFINITY {
-        if bucket.upper <= 0.0 {
-            return bucket.upper;
-        }
-        bucket.lower = 0.0;
-    } else if bucket.upper == f64::INFINITY {
-        return bucket.lower;
+    if let Some(v) = bounded(h, &mut bucket) {
+        return v;
     }
     count = count.min(h.count);
     if count < rank {
@@ -227,6 +218,24 @@ pub(crate) fn quantile(
         }
     }
     interpolate(&bucket, rank / bucket.count, h.uses_custom_buckets())
+}
+
+/// Gives the zero bucket and buckets without end bounds to interpolate between; the quantile itself
+/// where that cannot be.
+fn bounded(h: &FloatHistogram, bucket: &mut Bucket) -> Option<f64> {
+    if !h.uses_custom_buckets() {
+        if bucket.lower < 0.0 && bucket.upper > 0.0 {
+            one_sided_zero(h, bucket);
+        }
+    } else if bucket.lower == f64::NEG_INFINITY {
+        if bucket.upper <= 0.0 {
+            return Some(bucket.upper);
+        }
+        bucket.lower = 0.0;
+    } else if bucket.upper == f64::INFINITY {
+        return Some(bucket.lower);
+    }
+    None
 }
 
 /// The value a share `fraction` into a bucket.

@@ -89,9 +89,10 @@ impl Input<'_> {
                 work.tally.count_subquery(&tally, grid, windows.grid, offset_ms, range_ms);
                 samples.take_column(&column, grid);
                 work.give(column);
+                work.shared.budget.pass(samples.weight())?;
             }
         }
-        work.shared.budget.pass(samples.weight())
+        Ok(())
     }
 }
 
@@ -200,6 +201,7 @@ impl Source for RangeCall<'_> {
                 extent: self.extent,
                 params: &self.params,
                 samples: &samples,
+                cancel: &work.shared.cancel,
                 tally: &mut work.tally,
                 out,
             };
@@ -208,6 +210,8 @@ impl Source for RangeCall<'_> {
         } else {
             mixed::run(self, i, &samples, work, out)?;
         }
+        work.shared.check()?;
+        work.shared.budget.pass(work.tally.widest)?;
         work.give_samples(samples);
         if out.floats.iter().any(|v| !super::column::is_absent(*v)) {
             self.note_non_counter(i, work);

@@ -60,7 +60,6 @@ impl Source for Smoothed<'_> {
         let result = self.selected.series.read(i, range, &mut read);
         result.map_err(|e| work.shared.reading(e))?;
         samples.take(&mut read, false);
-        work.shared.budget.pass(samples.weight())?;
         let mut met = Met::default();
         for step in 0..self.grid.steps {
             let t = self.reference(step);

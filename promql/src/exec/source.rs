@@ -61,6 +61,11 @@ pub(crate) trait Source: Send + Sync {
         false
     }
 
+    /// Samples held in memory, by a source that holds nothing else.
+    fn held(&self) -> Option<u64> {
+        None
+    }
+
     /// Computes the values of a series.
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError>;
 }
@@ -93,6 +98,8 @@ pub(crate) struct Table {
     pub histograms: Vec<(u32, Vec<(u32, SharedHistogram)>)>,
     /// Set by whoever knows that the rows' labels differ even without metadata labels.
     pub distinct_unnamed: bool,
+    /// Samples of all rows, as the limit counts them.
+    weight: u64,
 }
 
 impl Table {
@@ -107,6 +114,7 @@ impl Table {
             self.histograms.push((self.rows.len() as u32, column.histograms.clone()));
         }
         self.rows.push(row);
+        self.weight += column.weight();
         self.floats.extend_from_slice(&column.floats);
     }
 
@@ -162,6 +170,10 @@ impl Source for Table {
 
     fn in_memory(&self) -> bool {
         true
+    }
+
+    fn held(&self) -> Option<u64> {
+        Some(self.weight)
     }
 
     fn distinct_unnamed(&self) -> bool {

@@ -9,7 +9,9 @@ pub(crate) struct Tally {
     pub total: u64,
     /// Samples read, counting what consecutive steps share once.
     pub read: u64,
-    /// The same per step, when asked for.
+    /// Samples of the largest window.
+    pub widest: u64,
+    /// The counts per step, when asked for.
     pub steps: Option<Box<Steps>>,
 }
 
@@ -24,7 +26,7 @@ impl Tally {
     /// A tally that also counts per step.
     pub(crate) fn per_step(steps: usize) -> Tally {
         let steps = Box::new(Steps { total: vec![0; steps], read: vec![0; steps] });
-        Tally { total: 0, read: 0, steps: Some(steps) }
+        Tally { steps: Some(steps), ..Tally::default() }
     }
 
     /// A fresh tally that counts per step if this one does.
@@ -39,6 +41,7 @@ impl Tally {
     pub(crate) fn join(&mut self, other: &Tally) {
         self.total += other.total;
         self.read += other.read;
+        self.widest = self.widest.max(other.widest);
         if let (Some(mine), Some(theirs)) = (&mut self.steps, &other.steps) {
             mine.total.iter_mut().zip(&theirs.total).for_each(|(a, b)| *a += b);
             mine.read.iter_mut().zip(&theirs.read).for_each(|(a, b)| *a += b);

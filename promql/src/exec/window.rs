@@ -1,7 +1,7 @@
 //! Windows: the samples of one series that a range vector shows at each step.
 
 use model::value::{STALE_NAN_BITS, is_stale_nan};
-use model::{Columns, TimeRange};
+use model::{CancelToken, Columns, TimeRange};
 use std::sync::Arc;
 
 use super::column::{Column, SharedHistogram, histogram_weight, is_absent, sanitize};
@@ -116,6 +116,27 @@ pub(crate) struct Windows {
     pub count_read: bool,
 }
 
+/// Samples looked at between two questions whether to stop.
+pub(crate) const SAMPLES_A_QUESTION: usize = 1 << 18;
+
+/// Asks now and then whether to stop. Windows after that are not visited; the caller, who asks as
+/// well, throws the column away.
+struct Patience<'a> {
+    cancel: &'a CancelToken,
+    looked: usize,
+}
+
+impl Patience<'_> {
+    fn ends(&mut self, samples: usize) -> bool {
+        self.looked += samples;
+        if self.looked < SAMPLES_A_QUESTION {
+            return false;
+        }
+        self.looked = 0;
+        self.cancel.reason().is_some()
+    }
+}
+
 /// The samples of one window, by index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -172,6 +193,7 @@ impl Windows {
     /// Counts one window of `n` samples, `new` of them not in the window before.
     fn count(&self, tally: &mut Tally, step: usize, n: u64, new: u64) {
         tally.count(step, n, if self.count_read { new } else { 0 });
+        tally.widest = tally.widest.max(n);
     }
 
     /// Visits the windows over evenly spaced floats at `steps`, counting them.
@@ -179,9 +201,11 @@ impl Windows {
         &self,
         even: &Even,
         steps: std::ops::Range<usize>,
+        cancel: &CancelToken,
         tally: &mut Tally,
         mut visit: impl FnMut(Bounds),
     ) {
+        let mut patience = Patience { cancel, looked: 0 };
         let mut seen = steps.start.checked_sub(1).map_or(0, |before| even.at(before).1);
         for step in steps {
             let (lo, hi) = even.at(step);
@@ -190,6 +214,9 @@ impl Windows {
                 self.count(tally, step, (hi - lo) as u64, new as u64);
                 let (start, end) = self.range_at(step);
                 visit(Bounds { step, start, end, lo, hi, h_lo: 0, h_hi: 0 });
+                if patience.ends(hi - lo) {
+                    return;
+                }
             }
             seen = hi;
         }
@@ -200,13 +227,14 @@ impl Windows {
         &self,
         even: &Even,
         steps: std::ops::Range<usize>,
+        cancel: &CancelToken,
         tally: &mut Tally,
     ) {
         if tally.steps.is_some() || steps.is_empty() {
-            return self.visit_even(even, steps, tally, |_| {});
+            return self.visit_even(even, steps, cancel, tally, |_| {});
         }
         let first = steps.start..steps.start + 1;
-        self.visit_even(even, first, tally, |_| {});
+        self.visit_even(even, first, cancel, tally, |_| {});
         let (lo, hi) = even.at(steps.start);
         let (n, more) = ((hi - lo) as u64, steps.len() as u64 - 1);
         tally.total += n * more;
@@ -219,12 +247,14 @@ impl Windows {
     pub(crate) fn visit(
         &self,
         samples: &Samples,
+        cancel: &CancelToken,
         tally: &mut Tally,
         mut visit: impl FnMut(Bounds),
     ) {
         if let Some(even) = self.even(samples) {
-            return self.visit_even(&even, 0..self.grid.steps, tally, visit);
+            return self.visit_even(&even, 0..self.grid.steps, cancel, tally, visit);
         }
+        let mut patience = Patience { cancel, looked: 0 };
         let (mut lo, mut hi, mut h_lo, mut h_hi) = (0, 0, 0, 0);
         let ts = &samples.timestamps[..];
         let hs = &samples.histograms[..];
@@ -259,6 +289,9 @@ impl Windows {
             }
             self.count(tally, step, n, new);
             visit(Bounds { step, start, end, lo, hi, h_lo, h_hi });
+            if patience.ends(hi - lo + h_hi - h_lo) {
+                return;
+            }
         }
     }
 }

@@ -48,6 +48,16 @@ impl Budget {
         if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
     }
 
+    /// Samples held now.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Says how many samples are left once an operator has let go of its input.
+    pub(crate) fn settle(&self, held: u64) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
     /// Checks that `samples` more would fit, without keeping them.
     pub(crate) fn pass(&self, samples: u64) -> Result<(), EngineError> {
         let held = self.held.load(Ordering::Relaxed).saturating_add(samples);

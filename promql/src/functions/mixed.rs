@@ -88,10 +88,12 @@ pub(crate) fn run(
         scratch: Vec::new(),
         met: Met::default(),
     };
-    call.windows.visit(samples, &mut work.tally, |b| match windowed.window(&b) {
-        Answer::Float(v) => out.floats[b.step] = v,
-        Answer::Histogram(h) => out.push_histogram(b.step, h),
-        Answer::Nothing => {}
+    call.windows.visit(samples, &work.shared.cancel, &mut work.tally, |b| {
+        match windowed.window(&b) {
+            Answer::Float(v) => out.floats[b.step] = v,
+            Answer::Histogram(h) => out.push_histogram(b.step, h),
+            Answer::Nothing => {}
+        }
     });
     let met = windowed.met;
     if let Some((what, v)) = met.bad_factor {

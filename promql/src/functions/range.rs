@@ -3,13 +3,15 @@
 //! [`RangeFunction::floats`] runs over series that hold floats only, which is nearly all of them:
 //! one tight loop per function. Series with histograms go through [`super::mixed`].
 
+use model::CancelToken;
+
 use super::extended;
 use super::over_time;
 use super::rate::{Rate, Resets, Shape, Start, value as rate_value};
 use crate::exec::column::{ABSENT, Column};
 use crate::exec::scalar::Steps;
 use crate::exec::tally::Tally;
-use crate::exec::window::{Bounds, Even, Samples, Windows};
+use crate::exec::window::{Bounds, Even, SAMPLES_A_QUESTION, Samples, Windows};
 
 /// The functions of range vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +109,7 @@ pub(crate) struct Run<'a> {
     /// Scalar arguments, in order, without the range vector.
     pub params: &'a [Steps],
     pub samples: &'a Samples,
+    pub cancel: &'a CancelToken,
     pub tally: &'a mut Tally,
     pub out: &'a mut Column,
 }
@@ -115,8 +118,8 @@ impl Run<'_> {
     /// Writes `f` of every window.
     #[inline(always)]
     fn each(self, mut f: impl FnMut(&Samples, &Bounds) -> f64) {
-        let Run { windows, samples, tally, out, .. } = self;
-        windows.visit(samples, tally, |b| out.floats[b.step] = f(samples, &b));
+        let Run { windows, samples, cancel, tally, out, .. } = self;
+        windows.visit(samples, cancel, tally, |b| out.floats[b.step] = f(samples, &b));
     }
 
     /// Writes `f` of the floats of every window.
@@ -182,6 +185,14 @@ impl RangeFunction {
                 let resets = Resets::find(run.samples);
                 resets_in_windows(run, &resets);
             }
+            other => other.fold_floats(run, &mut found),
+        }
+        found
+    }
+
+    /// The functions that need no more than the values of a window.
+    fn fold_floats(self, run: Run<'_>, found: &mut Found) {
+        match self {
             RangeFunction::Avg => sums(run, true),
             RangeFunction::Count => run.each(|_, b| (b.hi - b.lo) as f64),
             RangeFunction::First => run.each(|s, b| s.floats[b.lo]),
@@ -214,8 +225,9 @@ impl RangeFunction {
             }
             RangeFunction::TimeOfMax => time_of(run, |new, best| new >= best),
             RangeFunction::TimeOfMin => time_of(run, |new, best| new <= best),
+            // The others are dealt with above.
+            _ => {}
         }
-        found
     }
 }
 
@@ -245,20 +257,20 @@ fn rates(rate: &Rate, run: Run<'_>) -> Found {
 /// Rates over evenly spaced samples: the windows inside of the series all have the same shape, so
 /// that their factor is the same, unless a counter would fall below zero before the window starts.
 fn even_rates(rate: &Rate, even: &Even, resets: &Resets, run: Run<'_>) {
-    let Run { windows, samples, tally, out, .. } = run;
+    let Run { windows, samples, cancel, tally, out, .. } = run;
     let steps = windows.grid.steps;
     let inner = even.inner(steps);
     let (lo, hi) = even.at(inner.start);
     let plain = if inner.is_empty() || hi < lo + 2 { 0..0 } else { inner };
     for edge in [0..plain.start, plain.end..steps] {
-        windows.visit_even(even, edge, tally, |b| {
+        windows.visit_even(even, edge, cancel, tally, |b| {
             out.floats[b.step] = rate_value(rate, samples, resets, &b);
         });
     }
     if plain.is_empty() {
         return;
     }
-    windows.count_inner(even, plain.clone(), tally);
+    windows.count_inner(even, plain.clone(), cancel, tally);
     let bounds = |step: usize| {
         let ((lo, hi), (start, end)) = (even.at(step), windows.range_at(step));
         Bounds { step, start, end, lo, hi, h_lo: 0, h_hi: 0 }
@@ -322,21 +334,28 @@ const LANES: usize = 8;
 fn sums(run: Run<'_>, mean: bool) {
     let fold = |vs: &[f64]| if mean { over_time::avg(vs) } else { over_time::sum(vs) };
     let Some(even) = run.windows.even(run.samples) else { return run.fold(fold) };
-    let Run { windows, samples, tally, out, .. } = run;
+    let Run { windows, samples, cancel, tally, out, .. } = run;
     let steps = windows.grid.steps;
     let inner = even.inner(steps);
     for edge in [0..inner.start, inner.end..steps] {
-        windows.visit_even(&even, edge, tally, |b| {
+        windows.visit_even(&even, edge, cancel, tally, |b| {
             out.floats[b.step] = fold(&samples.floats[b.lo..b.hi]);
         });
     }
     if inner.is_empty() {
         return;
     }
-    windows.count_inner(&even, inner.clone(), tally);
-    let mut step = inner.start;
+    windows.count_inner(&even, inner.clone(), cancel, tally);
+    let (mut step, mut looked) = (inner.start, 0);
     while step < inner.end {
         let (lo, hi) = even.at(step);
+        looked += (hi - lo) * LANES;
+        if looked > SAMPLES_A_QUESTION {
+            if cancel.reason().is_some() {
+                return;
+            }
+            looked = 0;
+        }
         let values = &mut out.floats[step..inner.end.min(step + LANES)];
         let summed = values.len() == LANES
             && lanes(&samples.floats[lo..], hi - lo, even.stride as usize, mean, values);
@@ -519,6 +538,7 @@ mod tests {
             extent: Extent::Plain,
             params: &params,
             samples,
+            cancel: &CancelToken::default(),
             tally: &mut tally,
             out: &mut out,
         });

@@ -1,0 +1,177 @@
+//! The engine from outside: limits, stopping, statistics, and the same answers for any number of
+//! threads.
+
+use std::error::Error;
+
+use model::cancel::CancelReason;
+use model::{AppendOptions, Appendable, CancelToken, Labels, Value};
+use promql::script::MemoryStorage;
+use promql::{
+    Engine, EngineError, EngineOptions, EvalTime, Features, QueryOptions, QueryResult, QueryValue,
+};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// `series` counters of `samples` samples, 15 s apart, with a reset now and then.
+fn storage(series: usize, samples: usize) -> Result<MemoryStorage, Box<dyn Error>> {
+    let storage = MemoryStorage::default();
+    let mut appender = storage.appender(AppendOptions::default());
+    for i in 0..series {
+        let (job, n, le) = ((i % 7).to_string(), i.to_string(), (i % 5).to_string());
+        let labels = [("__name__", "requests_total"), ("job", &*job), ("n", &*n), ("le", &*le)];
+        let series = appender.series(&Labels::from_pairs(labels))?;
+        let mut total = 0.1 * i as f64;
+        for s in 0..samples {
+            total = if (s + i) % 97 == 96 {
+                0.3
+            } else {
+                total + ((s * 31 + i * 17) % 13) as f64 / 7.0
+            };
+            appender.append(series, s as i64 * 15_000, 0, Value::Float(total))?;
+        }
+    }
+    appender.commit()?;
+    Ok(storage)
+}
+
+fn engine(threads: usize, max_samples: u64) -> Engine {
+    let features = Features { per_step_stats: true, ..Features::default() };
+    Engine::new(EngineOptions { max_samples, threads, features, ..EngineOptions::default() })
+}
+
+const RANGE: EvalTime = EvalTime { start_ms: 600_000, end_ms: 2_400_000, step_ms: 60_000 };
+
+fn instant(t: i64) -> EvalTime {
+    EvalTime { start_ms: t, end_ms: t, step_ms: 0 }
+}
+
+fn run(
+    engine: &Engine,
+    storage: &MemoryStorage,
+    query: &str,
+    at: EvalTime,
+) -> Result<QueryResult, EngineError> {
+    let options = QueryOptions { lookback_ms: None, per_step_stats: true };
+    engine.query(storage, query, at, options, &CancelToken::default())
+}
+
+/// A value with floats as bits, so that equal means equal.
+fn exact(value: &QueryValue) -> String {
+    let QueryValue::Matrix(series) = value else { return format!("{value:?}") };
+    let series = series.iter().map(|s| {
+        let points: Vec<_> = s.floats.iter().map(|(t, v)| (*t, v.to_bits())).collect();
+        format!("{} {points:?}", s.labels)
+    });
+    series.collect()
+}
+
+#[test]
+fn threads_do_not_change_answers() -> Outcome {
+    let storage = storage(300, 200)?;
+    let engines = [1, 2, 3, 5].map(|threads| engine(threads, 50_000_000));
+    for query in [
+        "requests_total",
+        "rate(requests_total[5m])",
+        "sum(rate(requests_total[5m]))",
+        "sum by (job) (rate(requests_total[5m]))",
+        "avg by (n) (avg_over_time(requests_total[3m]))",
+        "stddev without (n) (requests_total)",
+        "topk(3, increase(requests_total[2m]))",
+        "quantile by (le) (0.3, requests_total)",
+        "histogram_quantile(0.9, sum by (job, le) (rate(requests_total[4m])))",
+        "requests_total / on (n) rate(requests_total[5m])",
+        "requests_total and on (n) (requests_total > 80)",
+        "requests_total{job=\"1\"} or requests_total{job=~\"1|2\"}",
+        "sum(max_over_time(rate(requests_total[1m])[5m:30s]))",
+        "count_values by (job) (\"v\", round(requests_total, 10))",
+        "limitk(3, requests_total) + 1",
+    ] {
+        let Ok(first) = run(&engines[0], &storage, query, RANGE) else { continue };
+        for engine in &engines[1..] {
+            let other = run(engine, &storage, query, RANGE)?;
+            assert_eq!(exact(&other.value), exact(&first.value), "{query}");
+            assert_eq!(other.annotations, first.annotations, "{query}");
+            let counts = |r: &QueryResult| {
+                let steps = r.stats.samples_read_per_step.clone();
+                (r.stats.total_queryable_samples, r.stats.samples_read, steps)
+            };
+            assert_eq!(counts(&other), counts(&first), "{query}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn statistics_count_what_prometheus_counts() -> Outcome {
+    let storage = storage(2, 200)?;
+    let engine = engine(1, 50_000_000);
+    let check = |query: &str, at: EvalTime, total: u64, read: u64| -> Outcome {
+        let stats = run(&engine, &storage, query, at)?.stats;
+        assert_eq!((stats.total_queryable_samples, stats.samples_read), (total, read), "{query}");
+        Ok(())
+    };
+    check("requests_total", instant(600_000), 2, 2)?;
+    check("requests_total[5m]", instant(600_000), 40, 40)?;
+    // 31 steps of 20 samples each, of which 4 are new from the second step on.
+    check("rate(requests_total[5m])", RANGE, 2 * 31 * 20, 2 * (20 + 30 * 4))?;
+    check("1 + 1", RANGE, 0, 0)?;
+    // Evaluated once, counted for every step.
+    check("sum(requests_total @ 900)", RANGE, 2 * 31, 2)?;
+    check("sum_over_time(requests_total[2m:30s])", instant(600_000), 8, 8)
+}
+
+#[test]
+fn the_limit_on_samples_has_prometheus_words() -> Outcome {
+    let storage = storage(10, 200)?;
+    let engine = engine(1, 100);
+    let error = run(&engine, &storage, "requests_total", RANGE).err();
+    let text = "query processing would load too many samples into memory in query execution";
+    assert_eq!(error.map(|e| e.to_string()).as_deref(), Some(text));
+    // What an aggregation folds away does not stay.
+    assert!(run(&engine, &storage, "sum(requests_total) + sum(requests_total)", RANGE).is_ok());
+    // A subquery of more steps than that is not even begun.
+    let error = run(&engine, &storage, "max_over_time(requests_total[1h:1s])", instant(0)).err();
+    assert_eq!(error.map(|e| e.to_string()).as_deref(), Some(text));
+    Ok(())
+}
+
+#[test]
+fn told_to_stop() -> Outcome {
+    let storage = storage(2, 20)?;
+    let engine = engine(1, 1_000);
+    for (reason, text) in [
+        (CancelReason::Canceled, "query was canceled in query execution"),
+        (CancelReason::TimedOut, "query timed out in query execution"),
+    ] {
+        let cancel = CancelToken::default();
+        cancel.cancel(reason);
+        let options = QueryOptions::default();
+        let error = engine.query(&storage, "requests_total", RANGE, options, &cancel).err();
+        assert_eq!(error.map(|e| e.to_string()).as_deref(), Some(text));
+    }
+    Ok(())
+}
+
+#[test]
+fn range_queries_give_vectors_or_scalars() -> Outcome {
+    let storage = storage(1, 20)?;
+    let engine = engine(1, 1_000);
+    for (query, text) in [
+        (
+            "requests_total[5m]",
+            "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+        ),
+        (
+            "\"text\"",
+            "invalid expression type \"string\" for range query, must be Scalar or instant Vector",
+        ),
+    ] {
+        match run(&engine, &storage, query, RANGE) {
+            Err(EngineError::Parse(got)) => assert_eq!(got, text),
+            other => return Err(format!("{query}: {other:?}").into()),
+        }
+    }
+    let scalar = run(&engine, &storage, "1 + 1", instant(5_000))?.value;
+    assert_eq!(scalar, QueryValue::Scalar { t: 5_000, v: 2.0 });
+    Ok(())
+}
