@@ -1,3 +1,5 @@
+//! Tests of planning: cases as data, and properties of every choice.
+
 use ulid::Ulid;
 
 use super::*;

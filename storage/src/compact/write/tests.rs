@@ -1,3 +1,5 @@
+//! Tests of the block writer: golden blocks written again, byte for byte.
+
 use std::path::PathBuf;
 
 use model::{Querier, SelectHints};

@@ -1,3 +1,5 @@
+//! Tests of the index reader: golden and old indexes, damaged ones, hostile ones.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! Tests of matchers: postings against a full scan of the label sets.
+
 use std::collections::BTreeMap;
 
 use model::Labels;
