@@ -13,6 +13,7 @@ pub mod float_histogram;
 pub mod histogram;
 pub mod histogram_append;
 mod layout;
+mod run;
 mod start_time;
 mod window;
 pub mod xor;

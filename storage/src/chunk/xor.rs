@@ -3,6 +3,7 @@
 
 use model::Columns;
 
+use super::run::{BLOCK, fill};
 use super::window::{self, ReadWindow, WriteWindow};
 use super::{ChunkError, Encoding};
 use crate::encoding::{BitReader, BitSink, BitWriter};
@@ -181,9 +182,6 @@ impl XorEncoder {
     pub const ENCODING: u8 = Encoding::Xor as u8;
 }
 
-/// Samples written at once in a run.
-const BLOCK: usize = 4;
-
 /// Where decoding stopped.
 struct End {
     delta: i64,
@@ -259,36 +257,50 @@ fn decode_rest(
             i += run;
             continue;
         }
-        let mut used = 1;
-        if word >> 62 == 0b10 {
-            delta = delta.wrapping_add(signed(word << 2 >> 50, 14));
+        let mut used;
+        if word >> 63 == 0 {
+            // The step as before, another value.
+            used = 3;
+            if word >> 61 == 0b011 {
+                window = ReadWindow::opened_by(word << 3)?;
+                used = 14;
+            }
+            word <<= used;
+        } else {
+            let mut control = word << 16;
             used = 16;
-        } else if word >> 63 == 1 {
-            delta = delta.wrapping_add(wide_dod(r));
-            word = r.peek();
-            used = 0;
+            if word >> 62 == 0b10 {
+                delta = delta.wrapping_add(signed(word << 2 >> 50, 14));
+            } else {
+                delta = delta.wrapping_add(wide_dod(r));
+                control = r.peek();
+                used = 0;
+            }
+            if control >> 63 == 0 {
+                t = t.wrapping_add(delta);
+                r.skip(used + 1);
+                ts[i] = t;
+                vs[i] = f64::from_bits(value);
+                i += 1;
+                continue;
+            }
+            let mut more = 2;
+            if control >> 62 == 0b11 {
+                window = ReadWindow::opened_by(control << 2)?;
+                more = 13;
+            }
+            used += more;
+            word = control << more;
         }
         t = t.wrapping_add(delta);
-        word <<= used;
-        if word >> 63 == 0 {
-            r.skip(used + 1);
+        r.skip(used);
+        let bits = if used + window.width <= 57 {
+            r.skip(window.width);
+            word >> (64 - window.width)
         } else {
-            used += 2;
-            if word >> 62 == 0b11 {
-                window = ReadWindow::opened_by(word << 2)?;
-                word <<= 11;
-                used += 11;
-            }
-            word <<= 2;
-            r.skip(used);
-            let bits = if used + window.width <= 57 {
-                r.skip(window.width);
-                word >> (64 - window.width)
-            } else {
-                r.take(window.width)
-            };
-            value ^= bits << window.trailing;
-        }
+            r.take(window.width)
+        };
+        value ^= bits << window.trailing;
         ts[i] = t;
         vs[i] = f64::from_bits(value);
         i += 1;
@@ -296,20 +308,6 @@ fn decode_rest(
     end.delta = delta;
     end.window = window;
     Ok(())
-}
-
-/// Writes `run` samples of equal step and value, in whole blocks: what lies behind the run is written
-/// too, but needs no branch. Both slices have a block of room behind their last sample.
-#[inline(always)]
-fn fill(ts: &mut [i64], vs: &mut [f64], run: usize, mut t: i64, delta: i64, value: u64) {
-    let blocks = ts.chunks_exact_mut(BLOCK).zip(vs.chunks_exact_mut(BLOCK));
-    for (to_t, to_v) in blocks.take(run.div_ceil(BLOCK)) {
-        for (to_t, to_v) in to_t.iter_mut().zip(to_v) {
-            t = t.wrapping_add(delta);
-            *to_t = t;
-            *to_v = f64::from_bits(value);
-        }
-    }
 }
 
 /// A delta of deltas of 17, 20 or 64 bits, prefix included.
@@ -331,8 +329,8 @@ fn wide_dod(r: &mut BitReader<'_>) -> i64 {
     }
 }
 
-/// `n` bits as a number from -(2^(n-1)-1) to 2^(n-1).
+/// `n` bits as a number from -(2^(n-1)-1) to 2^(n-1), without a branch: jitter has either sign.
 #[inline(always)]
 fn signed(bits: u64, n: u32) -> i64 {
-    if bits > 1 << (n - 1) { bits as i64 - (1 << n) } else { bits as i64 }
+    ((bits.wrapping_sub(1) << (64 - n)) as i64 >> (64 - n)) + 1
 }

@@ -5,6 +5,7 @@
 use model::Columns;
 use model::value::STALE_NAN_BITS;
 
+use super::run::{BLOCK, fill};
 use super::start_time::{StartReader, StartWriter};
 use super::window::{ReadWindow, WriteWindow, put};
 use super::{ChunkError, Encoding};
@@ -187,25 +188,133 @@ fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
         return Err(ChunkError::Truncated);
     }
     let first = out.timestamps.len();
-    out.timestamps.resize(first + count, 0);
-    out.floats.resize(first + count, 0.0);
+    out.timestamps.resize(first + count + BLOCK, 0);
+    out.floats.resize(first + count + BLOCK, 0.0);
     let ts = &mut out.timestamps[first..];
     let vs = &mut out.floats[first..];
     if start.any() && count > 0 {
         out.start_timestamps.resize(first + count, 0);
         let starts = &mut out.start_timestamps[first..];
         let mut prev_t = 0;
+        let (ts, vs) = (&mut ts[..count], &mut vs[..count]);
         decode_samples(&mut r, &mut end, ts, vs, |r, start, i, t| {
             starts[i] = start.read(r, i as u32, prev_t, t)?;
             prev_t = t;
             Ok(())
         })?;
     } else {
-        decode_samples(&mut r, &mut end, ts, vs, |_, _, _, _| Ok(()))?;
+        let early = count.min(2);
+        let (ts_early, ts) = ts.split_at_mut(early);
+        let (vs_early, vs) = vs.split_at_mut(early);
+        decode_samples(&mut r, &mut end, ts_early, vs_early, |_, _, _, _| Ok(()))?;
+        if let Some(&t) = ts_early.last() {
+            decode_rest(&mut r, &mut end, t, ts, vs)?;
+        }
     }
+    out.timestamps.truncate(first + count);
+    out.floats.truncate(first + count);
     r.check()?;
     end.bits = r.position();
     Ok(end)
+}
+
+/// The samples after the second of a chunk without start times, as in
+/// [`xor`](super::xor): one branch per form, the frequent ones inline.
+#[inline]
+fn decode_rest(
+    r: &mut BitReader<'_>,
+    end: &mut End,
+    mut t: i64,
+    ts: &mut [i64],
+    vs: &mut [f64],
+) -> Result<(), ChunkError> {
+    let count = ts.len().min(vs.len()).saturating_sub(BLOCK);
+    let End { mut delta, mut value, mut window, .. } = *end;
+    let mut i = 0;
+    while i < count {
+        let mut word = r.peek();
+        if word >> 63 == 0 {
+            // Time step and value as before, a bit each. 57 bits are certain.
+            let run = (word.leading_zeros() as usize).min(57).min(count - i);
+            fill(&mut ts[i..], &mut vs[i..], run, t, delta, value);
+            t = t.wrapping_add(delta.wrapping_mul(run as i64));
+            r.skip(run as u32);
+            i += run;
+            continue;
+        }
+        let mut used;
+        if word >> 62 == 0b10 {
+            // The step as before, another value.
+            used = 3;
+            if word >> 61 == 0b101 {
+                window = ReadWindow::opened_by(word << 3)?;
+                used = 14;
+            }
+            word <<= used;
+        } else {
+            let mut control = word << 16;
+            used = 16;
+            if word >> 61 == 0b110 {
+                delta = delta.wrapping_add((word << 3) as i64 >> 51);
+            } else {
+                if word >> 59 == 0b11111 {
+                    r.skip(5);
+                    t = t.wrapping_add(delta);
+                    (ts[i], vs[i]) = (t, f64::from_bits(STALE_NAN_BITS));
+                    i += 1;
+                    continue;
+                }
+                delta = delta.wrapping_add(wide_dod(r));
+                control = r.peek();
+                used = 0;
+            }
+            if control >> 62 != 0b10 {
+                let stored = if control >> 63 == 0 {
+                    r.skip(used + 1);
+                    value
+                } else if control >> 61 == 0b111 {
+                    r.skip(used + 3);
+                    STALE_NAN_BITS
+                } else {
+                    window = ReadWindow::opened_by(control << 3)?;
+                    r.skip(used + 14);
+                    value ^= r.take(window.width) << window.trailing;
+                    value
+                };
+                t = t.wrapping_add(delta);
+                (ts[i], vs[i]) = (t, f64::from_bits(stored));
+                i += 1;
+                continue;
+            }
+            used += 2;
+            word = control << 2;
+        }
+        t = t.wrapping_add(delta);
+        r.skip(used);
+        let bits = if used + window.width <= 57 {
+            r.skip(window.width);
+            word >> (64 - window.width)
+        } else {
+            r.take(window.width)
+        };
+        value ^= bits << window.trailing;
+        (ts[i], vs[i]) = (t, f64::from_bits(value));
+        i += 1;
+    }
+    (end.delta, end.value, end.window) = (delta, value, window);
+    Ok(())
+}
+
+/// A delta of deltas of 20 or 64 bits, prefix included.
+#[cold]
+fn wide_dod(r: &mut BitReader<'_>) -> i64 {
+    let word = r.peek();
+    if word >> 60 == 0b1110 {
+        r.skip(24);
+        return (word << 4) as i64 >> 44;
+    }
+    r.skip(5);
+    r.take(64) as i64
 }
 
 /// Fills `ts` and `vs`; `after` reads what follows each sample.

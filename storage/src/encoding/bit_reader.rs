@@ -116,9 +116,17 @@ fn peek_at(data: &[u8], pos: usize) -> u64 {
 #[cold]
 #[inline(never)]
 fn tail_word(data: &[u8], at: usize) -> u64 {
-    let mut bytes = [0u8; 8];
-    for (to, from) in bytes.iter_mut().zip(data.get(at..).unwrap_or_default()) {
-        *to = *from;
+    // The last eight bytes without those before `at`: every chunk ends here, so it has to be quick.
+    let before = (at + 8).saturating_sub(data.len());
+    match data.last_chunk::<8>() {
+        Some(last) if before < 8 => u64::from_be_bytes(*last) << (8 * before),
+        Some(_) => 0,
+        None => {
+            let mut bytes = [0u8; 8];
+            for (to, from) in bytes.iter_mut().zip(data.get(at..).unwrap_or_default()) {
+                *to = *from;
+            }
+            u64::from_be_bytes(bytes)
+        }
     }
-    u64::from_be_bytes(bytes)
 }
