@@ -56,6 +56,9 @@ pub struct AppendOptions {
     /// Refuse out-of-order samples even inside the out-of-order window (rules and scrapes that
     /// must not rewrite the past).
     pub reject_out_of_order: bool,
+    /// New series are admitted beyond the limits of the store: what tells that something is wrong
+    /// (`up` and its companions, `ALERTS`) must not be what is refused.
+    pub exempt_from_limits: bool,
 }
 
 /// A store that can be written.

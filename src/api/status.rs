@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use storage::db::NameCount;
+use storage::db::{LimitStats, NameCount};
 
 use super::Api;
 use super::call::{Answer, Call, internal};
@@ -133,7 +133,9 @@ pub fn tsdb(api: &Api, call: &Call) -> Result<Answer, ApiError> {
     if limit > MAX_TSDB_LIMIT {
         return Err(ApiError::bad_data(format!("limit must not exceed {MAX_TSDB_LIMIT}")));
     }
-    let stats = api.db()?.head_stats(usize::try_from(limit).unwrap_or(10));
+    let db = api.db()?;
+    let limit = usize::try_from(limit).unwrap_or(10);
+    let stats = db.head_stats(limit);
     let mut head = Object::new();
     push_uint(head.key("numSeries"), stats.series);
     push_uint(head.key("numLabelPairs"), stats.label_pairs);
@@ -146,7 +148,36 @@ pub fn tsdb(api: &Api, call: &Call) -> Result<Answer, ApiError> {
     push_counts(object.key("labelValueCountByLabelName"), &stats.values_by_label_name);
     push_counts(object.key("memoryInBytesByLabelName"), &stats.memory_by_label_name);
     push_counts(object.key("seriesCountByLabelValuePair"), &stats.series_by_label_pair);
+    let limits = db.head_limits(limit);
+    if limits.max_series > 0 || limits.max_bytes > 0 {
+        push_limits(object.key("headLimits"), &limits);
+    }
     Answer::json(object.end())
+}
+
+/// The limits of the head, an addition.
+fn push_limits(out: &mut Vec<u8>, limits: &LimitStats) {
+    let mut object = Object::new();
+    push_uint(object.key("maxSeries"), limits.max_series);
+    push_uint(object.key("maxBytes"), limits.max_bytes);
+    push_uint(object.key("series"), limits.series);
+    push_uint(object.key("bytes"), limits.bytes);
+    let refusing: &[u8] = if limits.refusing { b"true" } else { b"false" };
+    object.key("refusing").extend_from_slice(refusing);
+    let list = object.key("refused");
+    list.push(b'[');
+    for (i, refused) in limits.refused.iter().enumerate() {
+        if i > 0 {
+            list.push(b',');
+        }
+        let mut entry = Object::new();
+        entry.text("metric", &refused.metric);
+        entry.text("job", &refused.job);
+        push_uint(entry.key("count"), refused.count);
+        list.extend(entry.end());
+    }
+    list.push(b']');
+    out.extend(object.end());
 }
 
 fn push_counts(out: &mut Vec<u8>, counts: &[NameCount]) {

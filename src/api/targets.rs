@@ -113,6 +113,9 @@ fn push_target(out: &mut Vec<u8>, pool: &PoolView, target: &TargetView, urls: &G
     push_field(out, "health", target.health.as_str());
     push_field(out, "scrapeInterval", &target.scrape_interval);
     push_field(out, "scrapeTimeout", &target.scrape_timeout);
+    if !target.last_warning.is_empty() {
+        push_field(out, "lastWarning", &target.last_warning);
+    }
     out.push(b'}');
 }
 

@@ -251,6 +251,23 @@ pub const FLAGS: &[Flag] = &[
     )
     .server(),
     flag(
+        "storage.head.max-series",
+        Int64,
+        "0",
+        "Most series in the head: above it, existing series go on and new ones are refused. 0 for \
+         no limit. Not a flag of Prometheus.",
+    )
+    .server(),
+    unset(
+        "storage.head.max-bytes",
+        Text,
+        "<bytes>",
+        "Most memory of the series in the head: above it, existing series go on and new ones are \
+         refused. Defaults to 60% of the memory of the cgroup or machine; 0 for no limit. Example: \
+         2GB. Not a flag of Prometheus.",
+    )
+    .server(),
+    flag(
         "storage.tsdb.head-chunks-write-queue-size",
         Int,
         "0",

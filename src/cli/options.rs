@@ -74,6 +74,10 @@ pub struct TsdbOptions {
     pub wal_compression: WalCompression,
     pub wal_fsync: WalFsync,
     pub samples_per_chunk: u32,
+    /// 0: no limit.
+    pub max_head_series: u64,
+    /// `None`: a part of the machine's memory; 0: no limit.
+    pub max_head_bytes: Option<u64>,
     pub block_reload_interval: Duration,
 }
 
@@ -270,6 +274,13 @@ fn tsdb_options(values: &Values) -> Result<TsdbOptions, Refusal> {
             }
         },
     };
+    let max_head_series = match values.get("storage.head.max-series").parse::<i64>() {
+        Ok(n) if n < 0 => {
+            let text = "--storage.head.max-series must not be negative\n".to_owned();
+            return Err(Refusal { code: 2, text });
+        }
+        n => n.unwrap_or(0).unsigned_abs(),
+    };
     let compression = match values.get("storage.tsdb.wal-compression-type") {
         _ if values.get("storage.tsdb.wal-compression") != "true" => WalCompression::None,
         "zstd" => WalCompression::Zstd,
@@ -287,12 +298,29 @@ fn tsdb_options(values: &Values) -> Result<TsdbOptions, Refusal> {
         overlapping_compaction: values.get("storage.tsdb.allow-overlapping-compaction") == "true",
         wal_compression: compression,
         wal_fsync,
+        max_head_series,
+        max_head_bytes: max_head_bytes(values)?,
         samples_per_chunk: values.get("storage.tsdb.samples-per-chunk").parse().unwrap_or(120),
         block_reload_interval: Duration::from_millis(
             millis(values, "storage.tsdb.block-reload-interval").unsigned_abs(),
         )
         .max(Duration::from_secs(1)),
     })
+}
+
+/// A number of bytes, or a size with its unit.
+fn max_head_bytes(values: &Values) -> Result<Option<u64>, Refusal> {
+    let text = values.get("storage.head.max-bytes");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(bytes) = text.parse() {
+        return Ok(Some(bytes));
+    }
+    let bytes = gotext::parse_bytes(text)
+        .and_then(|bytes| u64::try_from(bytes).map_err(|_| "must not be negative".to_owned()));
+    let refuse = |e| Refusal { code: 2, text: format!("--storage.head.max-bytes: {e}\n") };
+    bytes.map(Some).map_err(refuse)
 }
 
 #[cfg(test)]
@@ -317,6 +345,11 @@ mod tests {
         assert_eq!(o.tsdb.wal_compression, WalCompression::Snappy);
         assert_eq!(o.shown["web.route-prefix"], "/");
         assert!(o.moot.is_empty() && !o.config_file_given);
+        assert_eq!((o.tsdb.max_head_series, o.tsdb.max_head_bytes), (0, None));
+        let head_bytes = |line| options(line).unwrap().tsdb.max_head_bytes;
+        assert_eq!(head_bytes("--storage.head.max-bytes=0"), Some(0));
+        assert_eq!(head_bytes("--storage.head.max-bytes=4096"), Some(4096));
+        assert_eq!(head_bytes("--storage.head.max-bytes=2KB"), Some(2048));
     }
 
     #[test]
@@ -335,6 +368,8 @@ mod tests {
                 3,
                 r#"can only be used in agent mode: ["--storage.agent.path"]"#,
             ),
+            ("--storage.head.max-series=-1", 2, "--storage.head.max-series must not be negative"),
+            ("--storage.head.max-bytes=1XB", 2, "--storage.head.max-bytes: units: unknown unit XB"),
             ("--web.config.file=x", 2, "--web.config.file is not built"),
             ("--auto-gomemlimit.ratio=2", 1, "must be greater than 0"),
             (

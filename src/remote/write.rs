@@ -3,8 +3,9 @@
 //!
 //! What must hold: 204 means everything is logged; an out-of-order, too old, duplicate or
 //! out-of-bounds sample, or a broken histogram, is 400 with its text and undoes the request, as in
-//! Prometheus; anything else that fails is 500, so that the sender tries again. Series with invalid
-//! labels are skipped and counted. Exemplars never fail a request.
+//! Prometheus; anything else that fails is 500, so that the sender tries again. New series above a
+//! limit of the head are left out and the rest is stored; the answer is 400 and names limit and
+//! series. Series with invalid labels are skipped and counted. Exemplars never fail a request.
 
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ use crate::web::body::{Body, empty, error};
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
 /// Largest decoded body.
 const MAX_DECODED: usize = 32 << 20;
+/// Most series that an answer names.
+const MAX_NAMED: usize = 10;
 /// The media type of both versions.
 const PROTOBUF: &str = "application/x-protobuf";
 const V1: &str = crate::cli::flags::WRITE_MESSAGES[0];
@@ -39,12 +42,17 @@ enum WriteError {
     Append(#[from] AppendError),
     #[error("out of bounds: timestamp is too far in the future")]
     TooFarAhead,
+    /// Everything else of the request was stored.
+    #[error("{0}")]
+    Refused(Refused),
 }
 
 impl WriteError {
     fn status(&self) -> StatusCode {
         match self {
-            WriteError::Proto(_) | WriteError::TooFarAhead => StatusCode::BAD_REQUEST,
+            WriteError::Proto(_) | WriteError::TooFarAhead | WriteError::Refused(_) => {
+                StatusCode::BAD_REQUEST
+            }
             WriteError::Append(
                 AppendError::OutOfOrder
                 | AppendError::OutOfBounds
@@ -53,6 +61,28 @@ impl WriteError {
                 | AppendError::InvalidHistogram(_),
             ) => StatusCode::BAD_REQUEST,
             WriteError::Append(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// New series that a limit of the head kept out.
+#[derive(Debug, Default)]
+struct Refused {
+    limit: String,
+    count: usize,
+    /// The first of them.
+    named: Vec<Labels>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} new series refused, the rest was stored: ", self.limit, self.count)?;
+        for (i, labels) in self.named.iter().enumerate() {
+            write!(f, "{}{labels}", if i > 0 { ", " } else { "" })?;
+        }
+        match self.count - self.named.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 }
@@ -143,6 +173,7 @@ impl WriteHandler {
             appender: store.appender(AppendOptions::default()),
             max_time: now + MAX_AHEAD_MS,
             found: Vec::new(),
+            refused: Refused::default(),
             invalid: 0,
             dropped_exemplars: 0,
         };
@@ -150,7 +181,7 @@ impl WriteHandler {
             batch.appender.rollback();
             return Err(e);
         }
-        let Batch { appender, found, invalid, dropped_exemplars, .. } = batch;
+        let Batch { appender, found, refused, invalid, dropped_exemplars, .. } = batch;
         drop(known);
         if dropped_exemplars > 0 {
             tracing::warn!(
@@ -164,7 +195,7 @@ impl WriteHandler {
         }
         appender.commit()?;
         self.refs.learn(&found, now);
-        Ok(())
+        if refused.count > 0 { Err(WriteError::Refused(refused)) } else { Ok(()) }
     }
 }
 
@@ -225,6 +256,7 @@ struct Batch<'a> {
     max_time: i64,
     /// For the cache, once committed.
     found: Vec<(LabelKey, SeriesRef)>,
+    refused: Refused,
     invalid: u32,
     dropped_exemplars: u32,
 }
@@ -256,7 +288,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Finds or makes the series of label bytes; `None` when they are not valid.
+    /// Finds or makes the series of label bytes; `None` when they are not valid, or new and refused.
     fn resolve(&mut self, key: LabelKey, fields: &[u8]) -> Result<Option<SeriesRef>, WriteError> {
         let labels: Labels = match message::parse_labels(fields)? {
             Ok(labels) => labels,
@@ -275,7 +307,17 @@ impl Batch<'_> {
                 return Ok(None);
             }
         };
-        let reference = self.appender.series(&labels)?;
+        let reference = match self.appender.series(&labels) {
+            Err(AppendError::LimitExceeded(limit)) => {
+                self.refused.limit = limit;
+                self.refused.count += 1;
+                if self.refused.named.len() < MAX_NAMED {
+                    self.refused.named.push(labels);
+                }
+                return Ok(None);
+            }
+            found => found?,
+        };
         self.found.push((key, reference));
         Ok(Some(reference))
     }

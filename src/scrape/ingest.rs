@@ -40,12 +40,15 @@ pub struct Totals {
 }
 
 /// Samples that were refused without failing the scrape.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
     pub out_of_order: usize,
     pub duplicate: usize,
     pub out_of_bounds: usize,
+    /// New series that a limit of the store kept out.
     pub limit: usize,
+    /// Which limit.
+    pub limit_text: String,
 }
 
 /// One body on its way into one batch.
@@ -109,7 +112,8 @@ impl Ingest<'_> {
         if self.cache.nothing_ended() {
             return Ok(());
         }
-        self.app.set_options(AppendOptions { reject_out_of_order: true });
+        self.app
+            .set_options(AppendOptions { reject_out_of_order: true, ..AppendOptions::default() });
         let mut result = Ok(());
         for series in self.cache.ended() {
             match self.app.append(series, self.time_ms, 0, Value::Float(STALE_NAN)) {
@@ -331,7 +335,12 @@ impl Pass<'_, '_> {
                 self.refused.out_of_bounds += 1;
                 metrics.sample_out_of_bounds.inc();
             }
-            Err(AppendError::LimitExceeded(_)) => self.refused.limit += 1,
+            // Above `sample_limit` the whole scrape fails in the end.
+            Err(AppendError::LimitExceeded(_)) if self.over_limit => {}
+            Err(AppendError::LimitExceeded(limit)) => {
+                self.refused.limit += 1;
+                self.refused.limit_text = limit;
+            }
             Err(e) => return Err(e.to_string()),
         }
         Ok(false)

@@ -58,12 +58,13 @@ impl Reporter {
             size,
         ];
         let count = if report.extra.is_some() { NAMES.len() } else { ALWAYS };
+        app.set_options(AppendOptions { exempt_from_limits: true, ..AppendOptions::default() });
         (0..count).try_for_each(|i| self.append(app, target, i, time_ms, values[i]))
     }
 
     /// Stages staleness markers for all synthetic series that were ever written.
     pub fn stale(&mut self, app: &mut dyn Appender, time_ms: i64) -> Result<(), AppendError> {
-        app.set_options(AppendOptions { reject_out_of_order: true });
+        app.set_options(AppendOptions { reject_out_of_order: true, ..AppendOptions::default() });
         for series in self.series.iter().flatten() {
             expected(app.append(*series, time_ms, 0, Value::Float(model::value::STALE_NAN)))?;
         }

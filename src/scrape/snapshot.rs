@@ -65,6 +65,7 @@ impl ActiveTarget {
             labels: target.labels.clone(),
             scrape_url: target.url.clone(),
             last_error: last.error,
+            last_warning: last.warning,
             last_scrape: last.started,
             last_scrape_duration: last.duration,
             health: last.health,

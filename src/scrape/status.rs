@@ -11,6 +11,8 @@ pub struct LastScrape {
     pub health: Health,
     /// Empty when it went well.
     pub error: String,
+    /// What was left out of a scrape that went well; empty when nothing was.
+    pub warning: String,
     pub started: Option<SystemTime>,
     pub duration: Duration,
 }
@@ -27,11 +29,18 @@ impl TargetStatus {
         self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    pub(super) fn report(&self, started: SystemTime, duration: Duration, error: Option<String>) {
+    pub(super) fn report(
+        &self,
+        started: SystemTime,
+        duration: Duration,
+        error: Option<String>,
+        warning: String,
+    ) {
         let health = if error.is_none() { Health::Up } else { Health::Down };
         let last = LastScrape {
             health,
             error: error.unwrap_or_default(),
+            warning,
             started: Some(started),
             duration,
         };

@@ -36,6 +36,8 @@ pub struct TargetView {
     pub scrape_url: String,
     /// Empty when the last scrape worked.
     pub last_error: String,
+    /// What the last scrape left out; empty when nothing. An addition.
+    pub last_warning: String,
     /// `None` before the first scrape.
     pub last_scrape: Option<SystemTime>,
     pub last_scrape_duration: Duration,

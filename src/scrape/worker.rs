@@ -287,11 +287,16 @@ impl Work {
         };
         let mut totals = Totals::default();
         let mut failure = None;
+        let mut warning = String::new();
         match &body {
             Ok(body) if body.len() > 1 => {
                 let (counted, refused, result) = self.ingester(state, &mut *app).body(body);
                 totals = counted;
                 self.log_refused(&refused);
+                if refused.limit > 0 {
+                    warning =
+                        format!("{} new series refused: {}", refused.limit, refused.limit_text);
+                }
                 if let Err(e) = result {
                     failure = Some(e);
                     app.rollback();
@@ -311,7 +316,7 @@ impl Work {
             }
         }
         let duration = self.started.elapsed();
-        self.status.report(self.started_at, duration, failure.clone());
+        self.status.report(self.started_at, duration, failure.clone(), warning);
         let report = Report {
             up: failure.is_none(),
             duration_seconds: duration.as_secs_f64(),

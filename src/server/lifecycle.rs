@@ -194,6 +194,11 @@ async fn open(
     let metadata_records = features.has("metadata-wal-records");
     let options =
         tsdb::db_options(flags, &retention, runtime, metadata_records).map_err(|e| fatal(&e))?;
+    tracing::info!(
+        max_series = options.max_head_series,
+        max_bytes = gotext::format_bytes(i64::try_from(options.max_head_bytes).unwrap_or(i64::MAX)),
+        "Limits of the head (0: none)"
+    );
     let api = Arc::clone(api);
     let opened = tokio::task::spawn_blocking(move || {
         Db::open(&api.options.tsdb.path, options, tsdb::env(log), &api.replay)

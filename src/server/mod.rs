@@ -6,6 +6,7 @@
 //! is still opening is obeyed at once, for opening changes nothing that a crash would not repeat.
 
 mod lifecycle;
+mod memory;
 mod reload;
 mod scraping;
 mod source;

@@ -17,6 +17,7 @@ pub fn register(registry: &Registry, db: &Arc<Db>) {
         head_counters(head, out);
         head_by_type(head, out);
         head_gauges(&db, head, out);
+        head_limits(&db, out);
     }));
 }
 
@@ -231,4 +232,39 @@ fn head_gauges(db: &Db, m: &HeadMetrics, out: &mut Gathered) {
             ),
         ],
     );
+}
+
+/// The limits of the head. Prometheus has none, so the names are our own.
+fn head_limits(db: &Db, out: &mut Gathered) {
+    let limits = db.head_limits(usize::MAX);
+    for (name, help, value) in [
+        (
+            "epimetheus_head_limit_series",
+            "Most series in the head before new ones are refused, 0 without a limit.",
+            limits.max_series,
+        ),
+        (
+            "epimetheus_head_limit_bytes",
+            "Most bytes that series of the head take before new ones are refused, 0 without a limit.",
+            limits.max_bytes,
+        ),
+        (
+            "epimetheus_head_estimated_bytes",
+            "Bytes that series of the head take, 0 without a limit.",
+            limits.bytes,
+        ),
+        (
+            "epimetheus_head_refusing",
+            "Whether the last new series that asked was refused.",
+            u64::from(limits.refusing),
+        ),
+    ] {
+        out.gauge(name, help, value as f64);
+    }
+    for refused in &limits.refused {
+        let name = "epimetheus_head_refused_series_total";
+        let help = "Times a new series was refused because of a limit of the head.";
+        let labels = [("job", refused.job.as_str()), ("metric", refused.metric.as_str())];
+        out.push(name, help, Kind::Counter, &labels, Value::Number(refused.count as f64));
+    }
 }

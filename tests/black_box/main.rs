@@ -7,5 +7,6 @@ mod bad_input;
 mod http;
 mod kill;
 mod lifecycle;
+mod limits;
 mod server;
 mod write;

@@ -57,6 +57,7 @@ impl Db {
             self.cut_late(state)?;
         }
         self.collect(state)?;
+        self.head.settle_limits();
         self.merge_blocks()?;
         self.reload(self.view.get().head_min)
     }

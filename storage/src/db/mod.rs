@@ -32,6 +32,7 @@ use self::view::CurrentView;
 use crate::block::BlockMeta;
 use crate::fs::DirLock;
 use crate::head::Head;
+pub use crate::head::limits::{LimitStats, Refusals};
 pub use crate::head::metrics::HeadMetrics;
 pub use crate::head::stats::{HeadGauges, HeadStats, NameCount};
 use crate::read::MergeQuerier;
@@ -151,6 +152,11 @@ impl Db {
     /// What `/api/v1/status/tsdb` shows of the head; `limit` entries a list.
     pub fn head_stats(&self, limit: usize) -> HeadStats {
         self.head.stats(limit)
+    }
+
+    /// The limits of the head, how far off they are, and the `most` refused.
+    pub fn head_limits(&self, most: usize) -> LimitStats {
+        self.head.limit_stats(most)
     }
 
     /// What the head has right now, beside its counters.

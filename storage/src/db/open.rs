@@ -83,6 +83,8 @@ impl Db {
         let duration = format!("{}ms", took);
         self.log(Level::Info, "WAL replay completed", &[("total_replay_duration", duration)]);
         self.view.publish(DbView { blocks, head_min: min_valid });
+        // Replay knows no limits, but counts.
+        self.head.settle_limits();
 
         self.head.set_wal(Arc::new(self.open_log("wal")?));
         let wbl = self.dir.join("wbl");

@@ -66,6 +66,9 @@ pub struct Options {
     pub histogram_st: bool,
     /// Most series in the head; 0 = no limit. An addition.
     pub max_head_series: u64,
+    /// Most bytes of memory that series of the head take before new ones are refused; 0 = no
+    /// limit. An addition.
+    pub max_head_bytes: u64,
     /// What can change while running.
     pub runtime: RuntimeOptions,
 }
@@ -116,6 +119,7 @@ impl Default for Options {
             start_timestamps: false,
             histogram_st: false,
             max_head_series: 0,
+            max_head_bytes: 0,
             runtime: RuntimeOptions::default(),
         }
     }

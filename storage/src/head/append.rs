@@ -18,6 +18,7 @@ use super::Head;
 use super::apply::Series;
 use super::batch::{HistogramType, NEW, Staged, StagedFloat, StagedHistogram};
 use super::judge::{Bounds, Verdict};
+use super::limits::Admitted;
 use super::refs::RefSnapshot;
 use super::series::{DYING, NO_SAMPLE, Slot, page_number, place};
 use crate::record::RefSample;
@@ -46,6 +47,8 @@ pub(crate) struct HeadAppender {
     /// Ascending by ref.
     new: Vec<NewSeries>,
     new_by_labels: HashMap<Labels, u64>,
+    /// What `new` counts as against the limits of the head.
+    admitted: Admitted,
 }
 
 impl HeadAppender {
@@ -61,6 +64,7 @@ impl HeadAppender {
             staged: Staged::default(),
             new: Vec::new(),
             new_by_labels: HashMap::new(),
+            admitted: Admitted::default(),
         }
     }
 
@@ -210,7 +214,8 @@ impl Appender for HeadAppender {
         if labels.len() > MAX_LABELS {
             return Err(AppendError::InvalidLabels("too many labels".into()));
         }
-        self.head.admit_series(self.new.len())?;
+        let admitted = self.head.admit_series(labels, self.options.exempt_from_limits)?;
+        self.admitted.add(admitted);
         let series_ref = self.head.next_ref();
         self.new.push(NewSeries { series_ref, labels: labels.clone(), hash });
         self.new_by_labels.insert(labels.clone(), series_ref);
@@ -269,7 +274,10 @@ impl Appender for HeadAppender {
     fn commit(mut self: Box<Self>) -> Result<(), AppendError> {
         let staged = std::mem::take(&mut self.staged);
         let new = std::mem::take(&mut self.new);
-        self.head.commit(staged, new, self.bounds)
+        let admitted = std::mem::take(&mut self.admitted);
+        let done = self.head.commit(staged, new, self.bounds);
+        self.head.limits.release(admitted, done.is_ok());
+        done
     }
 
     fn rollback(self: Box<Self>) {}
@@ -278,6 +286,7 @@ impl Appender for HeadAppender {
 impl Drop for HeadAppender {
     fn drop(&mut self) {
         self.head.appenders.close(self.opening);
+        self.head.limits.release(self.admitted, false);
         self.head.metrics.active_appenders.sub(1);
     }
 }

@@ -83,6 +83,15 @@ impl SlotList {
         }
     }
 
+    /// Bytes outside the structure; of a bitmap, what it would take when written.
+    fn heap_bytes(&self) -> usize {
+        match self {
+            SlotList::None | SlotList::One(_) => 0,
+            SlotList::Few(list) => list.capacity() * size_of::<Slot>(),
+            SlotList::Many(map) => size_of::<RoaringBitmap>() + map.serialized_size(),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             SlotList::None => 0,
@@ -114,6 +123,17 @@ fn spread(hash: u32) -> u64 {
 }
 
 impl HeadIndex {
+    /// Bytes outside the structure.
+    pub fn heap_bytes(&self) -> usize {
+        self.symbols.heap_bytes()
+            + self.labels.heap_bytes()
+            + self.lists.capacity() * size_of::<SlotList>()
+            + self.lists.iter().map(SlotList::heap_bytes).sum::<usize>()
+            + self.uses.capacity() * size_of::<u32>()
+            + self.all.serialized_size()
+            + self.by_hash.allocation_size()
+    }
+
     /// The slot of the series with these labels; `hash` is their `hash64`.
     pub fn find(&self, hash: u64, labels: &Labels) -> Option<Slot> {
         let short = (hash >> 32) as u32;

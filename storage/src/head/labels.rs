@@ -25,6 +25,15 @@ fn split(slot: Slot) -> (usize, usize) {
 }
 
 impl SlotLabels {
+    /// Bytes outside the structure.
+    pub fn heap_bytes(&self) -> usize {
+        let own = size_of::<[u32; PAGE_SLOTS]>() + size_of::<[u16; PAGE_SLOTS]>();
+        let pairs: usize = self.pages.iter().map(|p| p.pairs.capacity()).sum();
+        self.pages.capacity() * size_of::<Page>()
+            + self.pages.len() * own
+            + pairs * size_of::<PairId>()
+    }
+
     /// The pair ids of a slot, in order of label name; empty for a slot without a series.
     pub fn get(&self, slot: Slot) -> &[PairId] {
         let (page, at) = split(slot);

@@ -15,6 +15,7 @@ mod index;
 mod isolation;
 mod judge;
 mod labels;
+pub mod limits;
 mod log;
 pub mod metrics;
 mod mmap;
@@ -23,6 +24,7 @@ mod open;
 mod refs;
 pub(crate) mod replay;
 mod series;
+mod size;
 pub mod stats;
 mod symbols;
 mod tail;
@@ -48,10 +50,11 @@ pub(crate) use self::gc::Garbage;
 use self::index::HeadIndex;
 use self::isolation::{Isolation, Openings};
 use self::judge::Bounds;
+use self::limits::Limits;
 use self::metrics::HeadMetrics;
 use self::mmap::HeadChunks;
 use self::refs::RefDirectory;
-use self::series::{MAX_SLOTS, PAGE_SLOTS, Pages, Slot, page_number, place};
+use self::series::{Pages, Slot, page_number, place};
 use self::times::Times;
 pub(crate) use self::view::HeadView;
 use crate::chunk::EncodeOptions;
@@ -65,8 +68,6 @@ use crate::wal::Wal;
 
 /// Bytes of matcher results that are kept.
 const POSTINGS_CACHE_BYTES: usize = 16 << 20;
-/// Slots kept free so that all appenders open at once can still commit below [`MAX_SLOTS`].
-const SLOT_RESERVE: usize = 1 << 20;
 
 /// The head.
 pub struct Head {
@@ -94,6 +95,7 @@ pub struct Head {
     /// Refs of series that are not in the head, and the time until which log and checkpoint must
     /// keep their records.
     kept_in_log: Mutex<HashMap<u64, i64>>,
+    limits: Limits,
     pub metrics: HeadMetrics,
 }
 
@@ -140,6 +142,7 @@ impl Head {
             exemplars.resize(options.runtime.max_exemplars);
         }
         Head {
+            limits: Limits::new(options.max_head_series, options.max_head_bytes),
             runtime: RwLock::new(options.runtime),
             options,
             pages: Pages::default(),
@@ -235,21 +238,6 @@ impl Head {
         let mut kept = lock(&self.kept_in_log);
         let until = kept.entry(series_ref).or_insert(t);
         *until = t.max(*until);
-    }
-
-    /// Whether one more series fits beside `pending` ones of the same batch.
-    fn admit_series(&self, pending: usize) -> Result<(), AppendError> {
-        let series = self.metrics.series.get() + pending as u64;
-        let limit = self.options.max_head_series;
-        if limit > 0 && series >= limit {
-            return Err(AppendError::LimitExceeded(format!("head series limit {limit} reached")));
-        }
-        if series as usize >= MAX_SLOTS - SLOT_RESERVE - PAGE_SLOTS {
-            return Err(AppendError::LimitExceeded(
-                "the head holds as many series as it can".into(),
-            ));
-        }
-        Ok(())
     }
 
     /// What an appender whose first sample is at `t` judges by.

@@ -56,6 +56,12 @@ impl RefDirectory {
         self.runs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Bytes outside the structure.
+    pub fn heap_bytes(&self) -> usize {
+        let runs = self.current();
+        runs.capacity() * size_of::<(u64, Arc<Run>)>() + runs.len() * (size_of::<Run>() + 16)
+    }
+
     /// The list as it is now.
     pub fn snapshot(&self) -> RefSnapshot {
         RefSnapshot { runs: self.current() }

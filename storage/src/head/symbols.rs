@@ -252,6 +252,20 @@ impl Symbols {
         place
     }
 
+    /// Bytes outside the structure.
+    pub fn heap_bytes(&self) -> usize {
+        let names: usize = (self.names.iter())
+            .map(|n| 3 * n.text.len() + n.pairs.capacity() * size_of::<PairId>())
+            .sum();
+        self.string_bytes().0
+            + names
+            + self.segments.capacity() * size_of::<Segment>()
+            + self.names.capacity() * size_of::<Name>()
+            + self.pairs.capacity() * size_of::<Pair>()
+            + self.pair_ids.allocation_size()
+            + self.free.capacity() * size_of::<PairId>()
+    }
+
     /// Bytes of strings held, and bytes of them in use.
     pub fn string_bytes(&self) -> (usize, usize) {
         let held = self.segments.iter().map(|s| s.text.capacity()).sum();

@@ -35,6 +35,12 @@ impl Default for Slab {
 }
 
 impl Slab {
+    /// Bytes outside the structure.
+    pub fn heap_bytes(&self) -> usize {
+        let list = self.segments.capacity() * size_of::<Box<[Block]>>();
+        list + self.segments.len() * SEGMENT * size_of::<Block>()
+    }
+
     fn block(&mut self, at: u32) -> &mut Block {
         &mut self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
     }

@@ -1,6 +1,7 @@
 //! The database as a whole: directories of the real server, restarts, maintenance, crashes.
 
 mod golden;
+mod limits;
 mod model_test;
 
 use std::path::Path;
