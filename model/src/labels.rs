@@ -115,6 +115,12 @@ impl Labels {
     }
 }
 
+/// Appends one label in the form of [`Labels::as_bytes`].
+pub fn push_label(out: &mut Vec<u8>, name: &str, value: &str) {
+    push_sized(out, name);
+    push_sized(out, value);
+}
+
 fn push_sized(out: &mut Vec<u8>, text: &str) {
     let len = text.len();
     if len < 255 {
@@ -133,15 +139,35 @@ pub struct LabelsIter<'a> {
 }
 
 impl<'a> LabelsIter<'a> {
-    fn take(&mut self) -> &'a str {
-        let (len, head) = if self.rest[0] < 255 {
-            (self.rest[0] as usize, 1)
-        } else {
-            let b = self.rest;
-            (b[1] as usize | (b[2] as usize) << 8 | (b[3] as usize) << 16, 4)
+    /// Walks the bytes of [`Labels::as_bytes`], wherever they are kept. Other bytes give nonsense.
+    pub fn new(bytes: &'a [u8]) -> LabelsIter<'a> {
+        LabelsIter { rest: bytes }
+    }
+
+    /// The bytes of the next label: name and value with their lengths.
+    pub fn next_bytes(&mut self) -> Option<&'a [u8]> {
+        let before = self.rest;
+        if before.is_empty() {
+            return None;
+        }
+        self.take_bytes();
+        self.take_bytes();
+        Some(&before[..before.len() - self.rest.len()])
+    }
+
+    fn take_bytes(&mut self) -> &'a [u8] {
+        let (len, head) = match *self.rest {
+            [255, a, b, c, ..] => (a as usize | (b as usize) << 8 | (c as usize) << 16, 4),
+            [len, ..] => (len as usize, 1),
+            [] => (0, 0),
         };
-        let text = &self.rest[head..head + len];
-        self.rest = &self.rest[head + len..];
+        let (text, rest) = self.rest[head..].split_at(len.min(self.rest.len() - head));
+        self.rest = rest;
+        text
+    }
+
+    fn take(&mut self) -> &'a str {
+        let text = self.take_bytes();
         // Only whole `&str` are ever pushed, so this cannot fail.
         std::str::from_utf8(text).unwrap_or_default()
     }

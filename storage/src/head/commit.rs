@@ -163,24 +163,49 @@ impl Head {
     }
 
     /// Makes new series real.
-    pub(super) fn create(&self, created: &[(Slot, NewSeries)]) {
+    fn create(&self, created: &[(Slot, NewSeries)]) {
         if created.is_empty() {
             return;
         }
-        for (slot, series) in created {
-            let Some(page) = self.pages.get_or_make(page_number(*slot)) else { continue };
-            page.reset(place(*slot), series.series_ref);
-        }
+        let slots: Vec<(Slot, u64)> =
+            created.iter().map(|(slot, s)| (*slot, s.series_ref)).collect();
+        self.reset_slots(&slots);
         let mut index = self.index_mut();
         for (slot, series) in created {
             index.add(*slot, series.hash, &series.labels);
         }
         drop(index);
-        for (slot, series) in created {
-            self.refs.insert(series.series_ref, *slot);
-        }
+        self.count_created(&slots);
+    }
+
+    /// Makes series real that the index has already; nobody reads yet.
+    pub(super) fn create_slots(&self, created: &[(Slot, u64)]) {
+        self.reset_slots(created);
+        self.count_created(created);
+    }
+
+    fn count_created(&self, created: &[(Slot, u64)]) {
+        self.refs.insert_all(created);
         self.metrics.series.add(created.len() as u64);
         self.metrics.series_created.add(created.len() as u64);
+    }
+
+    /// Empties the records of slots and gives them their refs.
+    fn reset_slots(&self, slots: &[(Slot, u64)]) {
+        for run in slots.chunk_by(|a, b| page_number(a.0) == page_number(b.0)) {
+            let number = run.first().map_or(0, |(slot, _)| page_number(*slot));
+            let Some(page) = self.pages.get_or_make(number) else { continue };
+            let mut records = page.lock();
+            for &(slot, series_ref) in run {
+                page.reset_locked(&mut records, place(slot), series_ref);
+            }
+        }
+    }
+
+    /// Empties slots that have no series any more.
+    pub(super) fn clear_slots(&self, slots: &[Slot]) {
+        let empty: Vec<(Slot, u64)> = slots.iter().map(|slot| (*slot, 0)).collect();
+        self.reset_slots(&empty);
     }
 
     /// Writes a batch to the log, in one call.

@@ -3,12 +3,15 @@
 //! What must hold: a slot is in `by_hash` and in the lists of its pairs from `add` to `unlink`; its
 //! labels can be read until `release`, which views that may have selected it must not outlive.
 
+mod bulk;
+
 use std::ops::ControlFlow;
 
 use hashbrown::HashTable;
 use model::{Labels, QueryError};
 use roaring::RoaringBitmap;
 
+pub(crate) use self::bulk::{Bulk, BulkMemory, Found};
 use super::labels::SlotLabels;
 use super::series::Slot;
 use super::symbols::{PairId, Symbols};

@@ -76,25 +76,27 @@ impl RefDirectory {
         })
     }
 
-    /// Enters a ref.
-    pub fn insert(&self, series_ref: u64, slot: Slot) {
-        let number = series_ref / RUN as u64;
+    /// Enters refs.
+    pub fn insert_all(&self, series: &[(Slot, u64)]) {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let at = match position(&runs, number) {
-            Ok(at) => at,
-            Err(at) => {
-                let run = Run {
-                    slots: std::array::from_fn(|_| AtomicU32::new(NONE)),
-                    live: AtomicU32::new(0),
-                };
-                Arc::make_mut(&mut runs).insert(at, (number, Arc::new(run)));
-                at
+        for &(slot, series_ref) in series {
+            let number = series_ref / RUN as u64;
+            let at = match position(&runs, number) {
+                Ok(at) => at,
+                Err(at) => {
+                    let run = Run {
+                        slots: std::array::from_fn(|_| AtomicU32::new(NONE)),
+                        live: AtomicU32::new(0),
+                    };
+                    Arc::make_mut(&mut runs).insert(at, (number, Arc::new(run)));
+                    at
+                }
+            };
+            let run = &runs[at].1;
+            let old = run.slots[(series_ref % RUN as u64) as usize].swap(slot, Ordering::Release);
+            if old == NONE {
+                run.live.fetch_add(1, Ordering::Relaxed);
             }
-        };
-        let run = &runs[at].1;
-        let old = run.slots[(series_ref % RUN as u64) as usize].swap(slot, Ordering::Release);
-        if old == NONE {
-            run.live.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -126,7 +128,7 @@ mod tests {
         let mut snapshot = dir.snapshot();
         for r in (1..5000).chain([1 << 40, u64::MAX]) {
             assert_eq!(dir.lookup(&mut snapshot, r), None);
-            dir.insert(r, (r % 100_000) as Slot);
+            dir.insert_all(&[((r % 100_000) as Slot, r)]);
         }
         for r in (1..5000).chain([1 << 40, u64::MAX]) {
             assert_eq!(dir.lookup(&mut snapshot, r), Some((r % 100_000) as Slot));

@@ -184,8 +184,11 @@ impl Page {
 
     /// Makes a place ready for a new series.
     pub fn reset(&self, place: usize, series_ref: u64) {
-        let mut records = self.lock();
-        let records = &mut *records;
+        self.reset_locked(&mut self.lock(), place, series_ref);
+    }
+
+    /// The same with the lock held.
+    pub fn reset_locked(&self, records: &mut Records, place: usize, series_ref: u64) {
         records.hot[place].tail.clear(&mut records.slab);
         records.hot[place] = Hot::empty();
         records.cold[place] = Cold { series_ref, ..Cold::default() };

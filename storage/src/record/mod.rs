@@ -30,7 +30,7 @@ pub use label_pairs::{LabelPairs, put_labels};
 pub use metadata::{MetadataEncoder, MetadataRecord, RefMetadata};
 pub use mmap_markers::{MmapMarkersEncoder, MmapMarkersRecord, RefMmapMarker};
 pub use samples::{RefSample, SamplesEncoder, SamplesRecord, SamplesVersion};
-pub use series::{RefSeries, SeriesEncoder, SeriesRecord};
+pub use series::{BatchSeries, RefSeries, SeriesBatch, SeriesEncoder, SeriesRecord};
 pub use tombstones::{RefTombstone, TombstonesEncoder, TombstonesRecord};
 
 /// The types of records. Numbers are those on disk.

@@ -6,22 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use model::columns::HistogramValue;
-use model::{Exemplar, FloatHistogram, Histogram, Labels, Metadata};
+use model::histogram::CUSTOM_BUCKETS_SCHEMA;
+use model::{Exemplar, FloatHistogram, Histogram, Metadata};
 
+use super::pool::Pool;
 use crate::record::{
-    HistogramBatch, HistogramsRecord, Record, RecordError, RefMmapMarker, RefSample, RefTombstone,
+    HistogramBatch, HistogramPayload, HistogramsRecord, Record, RecordError, RefHistogram,
+    RefMmapMarker, RefSample, RefTombstone, SeriesBatch,
 };
 use crate::wal::{Reader, WalError};
 
 /// Records decoded ahead at most.
 const AHEAD: usize = 16;
-
-/// A new series.
-pub(super) struct SeriesEntry {
-    pub series_ref: u64,
-    pub labels: Labels,
-    pub hash: u64,
-}
+/// The schemas that mean something, custom buckets aside; those that are too fine are reduced.
+const KNOWN_SCHEMAS: std::ops::RangeInclusive<i32> = -9..=52;
 
 /// A histogram sample.
 pub(super) struct HistogramEntry {
@@ -33,7 +31,7 @@ pub(super) struct HistogramEntry {
 
 /// One record.
 pub(super) enum Decoded {
-    Series(Vec<SeriesEntry>),
+    Series(SeriesBatch),
     Samples(Vec<RefSample>),
     Histograms(Vec<HistogramEntry>),
     Tombstones(Vec<RefTombstone>),
@@ -44,13 +42,24 @@ pub(super) enum Decoded {
     Segment(PathBuf, u64),
 }
 
+/// Memory of records that were applied, for those to come.
+#[derive(Default)]
+pub(super) struct Spent {
+    pub series: Pool<SeriesBatch>,
+    pub samples: Pool<Vec<RefSample>>,
+}
+
 /// Decodes everything `reader` has and hands it to `apply` on the calling thread.
-pub(super) fn run(mut reader: Reader, mut apply: impl FnMut(Decoded)) -> Result<(), WalError> {
+pub(super) fn run(
+    mut reader: Reader,
+    spent: &Spent,
+    mut apply: impl FnMut(Decoded),
+) -> Result<(), WalError> {
     let (send, receive) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name("replay-decode".into())
-            .spawn_scoped(scope, move || decode_all(&mut reader, &send));
+            .spawn_scoped(scope, move || decode_all(&mut reader, spent, &send));
         let decoder = match decoder {
             Ok(decoder) => decoder,
             Err(error) => {
@@ -72,12 +81,16 @@ fn drain(receive: &Receiver<Decoded>, apply: &mut impl FnMut(Decoded)) {
     }
 }
 
-fn decode_all(reader: &mut Reader, send: &SyncSender<Decoded>) -> Result<(), WalError> {
+fn decode_all(
+    reader: &mut Reader,
+    spent: &Spent,
+    send: &SyncSender<Decoded>,
+) -> Result<(), WalError> {
     let mut place: Option<(PathBuf, u64)> = None;
     let mut scratch = Scratch::default();
     while let Some(entry) = reader.next_entry()? {
         let position = entry.position;
-        let decoded = scratch.decode(entry.record);
+        let decoded = scratch.decode(entry.record, spent);
         let Some((dir, segment)) = reader.current() else { continue };
         if place.as_ref().is_none_or(|(d, s)| d != dir || *s != segment) {
             place = Some((dir.to_owned(), segment));
@@ -113,18 +126,15 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn decode(&mut self, record: &[u8]) -> Result<Option<Decoded>, RecordError> {
+    fn decode(&mut self, record: &[u8], spent: &Spent) -> Result<Option<Decoded>, RecordError> {
         Ok(Some(match Record::classify(record) {
-            Record::Series(r) => Decoded::Series(
-                r.entries()?
-                    .map(|s| {
-                        let labels = s.labels.to_labels();
-                        SeriesEntry { series_ref: s.series.0, hash: labels.hash64(), labels }
-                    })
-                    .collect(),
-            ),
+            Record::Series(r) => {
+                let mut batch = spent.series.take();
+                r.decode(&mut batch)?;
+                Decoded::Series(batch)
+            }
             Record::Samples(r) => {
-                let mut samples = Vec::new();
+                let mut samples = spent.samples.take();
                 r.decode(&mut samples)?;
                 Decoded::Samples(samples)
             }
@@ -133,58 +143,77 @@ impl Scratch {
                 r.decode(&mut stones)?;
                 Decoded::Tombstones(stones)
             }
-            Record::Exemplars(r) => Decoded::Exemplars(
-                r.entries()?
-                    .map(|e| {
-                        let exemplar = Exemplar {
-                            labels: e.labels.to_labels(),
-                            value: e.v,
-                            timestamp_ms: e.t,
-                            has_timestamp: true,
-                        };
-                        (e.series.0, exemplar)
-                    })
-                    .collect(),
-            ),
+            Record::Exemplars(r) => Decoded::Exemplars(exemplars(r)?),
             Record::MmapMarkers(r) => {
                 let mut markers = Vec::new();
                 r.decode(&mut markers)?;
                 Decoded::Markers(markers)
             }
-            Record::Metadata(r) => Decoded::Metadata(
-                r.entries()?
-                    .map(|m| {
-                        let metadata = Metadata {
-                            metric_type: m.metric_type(),
-                            unit: m.unit.to_owned(),
-                            help: m.help.to_owned(),
-                        };
-                        (m.series.0, metadata)
-                    })
-                    .collect(),
-            ),
+            Record::Metadata(r) => Decoded::Metadata(metadata(r)?),
             Record::Histograms(r) => {
-                Self::histograms(r, &mut self.histograms, |h| HistogramValue::Integer(Box::new(h)))?
+                Decoded::Histograms(histograms(r, &mut self.histograms, |mut h| {
+                    h.reduce_to_kept_schema();
+                    HistogramValue::Integer(Box::new(h))
+                })?)
             }
-            Record::FloatHistograms(r) => Self::histograms(r, &mut self.float_histograms, |h| {
-                HistogramValue::Float(Box::new(h))
-            })?,
+            Record::FloatHistograms(r) => {
+                Decoded::Histograms(histograms(r, &mut self.float_histograms, |mut h| {
+                    h.reduce_to_kept_schema();
+                    HistogramValue::Float(Box::new(h))
+                })?)
+            }
             Record::Unknown => return Ok(None),
         }))
     }
+}
 
-    fn histograms<H: crate::record::HistogramPayload>(
-        record: HistogramsRecord<'_, H>,
-        batch: &mut HistogramBatch<H>,
-        value: impl Fn(H) -> HistogramValue,
-    ) -> Result<Decoded, RecordError> {
-        record.decode(batch)?;
-        let take = |s: &mut crate::record::RefHistogram<H>| HistogramEntry {
-            series_ref: s.series.0,
-            t: s.t,
-            start_t: s.start_t,
-            value: value(std::mem::take(&mut s.histogram)),
+/// The exemplars of a record.
+pub(in crate::head) fn exemplars(
+    record: crate::record::ExemplarsRecord<'_>,
+) -> Result<Vec<(u64, Exemplar)>, RecordError> {
+    let entries = record.entries()?.map(|e| {
+        let exemplar = Exemplar {
+            labels: e.labels.to_labels(),
+            value: e.v,
+            timestamp_ms: e.t,
+            has_timestamp: true,
         };
-        Ok(Decoded::Histograms(batch.samples_mut().iter_mut().map(take).collect()))
-    }
+        (e.series.0, exemplar)
+    });
+    Ok(entries.collect())
+}
+
+/// The metadata of a record.
+pub(in crate::head) fn metadata(
+    record: crate::record::MetadataRecord<'_>,
+) -> Result<Vec<(u64, Metadata)>, RecordError> {
+    let entries = record.entries()?.map(|m| {
+        let metadata = Metadata {
+            metric_type: m.metric_type(),
+            unit: m.unit.to_owned(),
+            help: m.help.to_owned(),
+        };
+        (m.series.0, metadata)
+    });
+    Ok(entries.collect())
+}
+
+/// The histograms of a record. As in Prometheus those with a schema nobody knows are passed over.
+fn histograms<H: HistogramPayload>(
+    record: HistogramsRecord<'_, H>,
+    batch: &mut HistogramBatch<H>,
+    value: impl Fn(H) -> HistogramValue,
+) -> Result<Vec<HistogramEntry>, RecordError> {
+    record.decode(batch)?;
+    let known = |s: &&mut RefHistogram<H>| {
+        let schema = s.histogram.schema();
+        schema == CUSTOM_BUCKETS_SCHEMA || KNOWN_SCHEMAS.contains(&schema)
+    };
+    let take = |s: &mut RefHistogram<H>| HistogramEntry {
+        series_ref: s.series.0,
+        t: s.t,
+        start_t: s.start_t,
+        value: value(std::mem::take(&mut s.histogram)),
+    };
+    Ok(batch.samples_mut().iter_mut().filter(known).map(take).collect())
 }

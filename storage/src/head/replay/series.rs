@@ -1,0 +1,126 @@
+//! Series records in log order: who is new, whose labels had a ref already, who is gone.
+
+use std::collections::HashSet;
+
+use super::Replay;
+use super::shards::{Shards, Worker};
+use crate::head::index::{Bulk, Found};
+use crate::head::refs::RefSnapshot;
+use crate::head::series::{MAX_SLOTS, OpenKind, Slot, page_number, place};
+use crate::record::SeriesBatch;
+
+/// A ref that the log uses beside the series' own.
+#[derive(Clone, Copy)]
+pub(super) struct Redirect {
+    series_ref: u64,
+    slot: Slot,
+    /// Time of the newest record under the ref: until then log and checkpoint must keep its series
+    /// record.
+    pub until: Option<i64>,
+}
+
+impl Replay<'_> {
+    pub(super) fn series(&mut self, entries: &SeriesBatch, shards: &mut Shards<'_>) {
+        let mut created: Vec<(Slot, u64)> = Vec::with_capacity(entries.len());
+        let mut known: Vec<(Slot, u64)> = Vec::new();
+        let mut last_ref = 0;
+        {
+            let mut index = self.head.index_mut();
+            let mut bulk = Bulk::new(&mut index, &mut self.memory);
+            let (next_slot, free_slots) = (&mut self.next_slot, &mut self.free_slots);
+            for entry in entries.iter() {
+                last_ref = last_ref.max(entry.series.0);
+                if entry.labels.is_empty() || entry.series.0 == 0 {
+                    continue;
+                }
+                let found = bulk.find_or_add(entry.hash, entry.labels, || {
+                    free_slots.pop().or_else(|| {
+                        let slot = *next_slot;
+                        ((slot as usize) < MAX_SLOTS).then(|| *next_slot = slot + 1)?;
+                        Some(slot)
+                    })
+                });
+                match found {
+                    Found::Added(slot) => created.push((slot, entry.series.0)),
+                    Found::Known(slot) => known.push((slot, entry.series.0)),
+                    Found::Full => {}
+                }
+            }
+            bulk.finish();
+        }
+        self.head.reserve_ref(last_ref);
+        self.head.create_slots(&created);
+        if !self.found.is_empty() {
+            let mut worker = Worker::new(self.head);
+            for &(slot, series_ref) in &created {
+                if let Some(attached) = self.found.take(series_ref) {
+                    worker.attach(slot, attached);
+                }
+            }
+            self.head.add_done(worker.done());
+        }
+        for (slot, series_ref) in known {
+            self.repeated(slot, series_ref, shards);
+        }
+    }
+
+    /// A series record for labels that are there. Usually a ref of an earlier life of the series.
+    fn repeated(&mut self, slot: Slot, series_ref: u64, shards: &mut Shards<'_>) {
+        let Some(known) = self.head.series_ref(slot).filter(|known| *known != series_ref) else {
+            return;
+        };
+        self.redirect.insert(series_ref, Redirect { series_ref: known, slot, until: None });
+        if let Some(attached) = self.found.take(series_ref) {
+            shards.attach(slot, attached);
+        }
+    }
+
+    /// The series a ref of the log means; its records must outlive what still uses the other ref.
+    #[inline]
+    pub(super) fn resolve(&mut self, series_ref: u64, t: i64) -> Option<(u64, Slot)> {
+        if !self.redirect.is_empty()
+            && let Some(redirect) = self.redirect.get_mut(&series_ref)
+        {
+            redirect.until = redirect.until.max(Some(t));
+            return Some((redirect.series_ref, redirect.slot));
+        }
+        Some((series_ref, self.head.refs.lookup(&mut self.refs, series_ref)?))
+    }
+
+    /// Takes series out of the head. Nobody reads yet, and the shards rest.
+    pub(super) fn remove(&mut self, series: &[(u64, Slot)]) {
+        let slots: Vec<Slot> = series.iter().map(|(_, slot)| *slot).collect();
+        let refs: Vec<u64> = series.iter().map(|(series_ref, _)| *series_ref).collect();
+        let mut index = self.head.index_mut();
+        index.unlink(&slots);
+        index.release(&slots);
+        drop(index);
+        // What it remembers of pairs may be free now.
+        self.memory = Default::default();
+        let gone: HashSet<Slot> = slots.iter().copied().collect();
+        let head = self.head;
+        self.redirect.retain(|series_ref, redirect| {
+            let stays = !gone.contains(&redirect.slot);
+            if let Some(until) = redirect.until.filter(|_| !stays) {
+                head.keep_in_log(*series_ref, until);
+            }
+            stays
+        });
+        head.refs.remove(&refs);
+        self.refs = RefSnapshot::default();
+        let (mut stale, mut chunks) = (0, 0);
+        for &slot in &slots {
+            let Some(page) = head.pages.get(page_number(slot)) else { continue };
+            let records = page.lock();
+            let (hot, cold) = (&records.hot[place(slot)], &records.cold[place(slot)]);
+            stale += u64::from(hot.stale);
+            chunks += cold.chunks.len() + usize::from(hot.open != OpenKind::None);
+        }
+        head.clear_slots(&slots);
+        // What the shards did is added when they are through; until then the figures may wrap.
+        head.metrics.stale_series.sub(stale);
+        head.metrics.chunks.sub(chunks as u64);
+        head.metrics.series.sub(slots.len() as u64);
+        self.free_slots.extend(slots);
+    }
+}
