@@ -14,17 +14,23 @@ const LONGEST_LEFT: usize = 30;
 
 /// The text of `--help`.
 pub fn help(program: &str) -> String {
-    let mut rows = vec![
+    let mut shown = vec![
         ("-h, --[no-]help".to_owned(), "Show this help."),
         ("    --[no-]version".to_owned(), "Show the version."),
     ];
-    rows.extend(FLAGS.iter().filter(|f| !f.hidden).map(|f| (left(f), f.help)));
-    let column = rows.iter().map(|(l, _)| l.len()).filter(|l| *l < LONGEST_LEFT).max().unwrap_or(0);
-    let mut out = format!(
+    shown.extend(FLAGS.iter().filter(|f| !f.hidden).map(|f| (left(f), f.help)));
+    format!(
         "usage: {program} [<flags>]\n\nThe Epimetheus monitoring server, compatible with \
-         Prometheus {COMPATIBLE_VERSION}\n\n\nFlags:\n"
-    );
-    for (left, help) in &rows {
+         Prometheus {COMPATIBLE_VERSION}\n\n\nFlags:\n{}\n",
+        rows(&shown)
+    )
+}
+
+/// Two columns, the right one wrapped.
+pub(crate) fn rows(rows: &[(String, &str)]) -> String {
+    let column = rows.iter().map(|(l, _)| l.len()).filter(|l| *l < LONGEST_LEFT).max().unwrap_or(0);
+    let mut out = String::new();
+    for (left, help) in rows {
         let mut lines = wrap(help, WIDTH - column - 4).into_iter();
         out.push_str(&format!("  {left:column$}  "));
         let indent = format!("\n  {:column$}  ", "");
@@ -38,7 +44,6 @@ pub fn help(program: &str) -> String {
         }
         out.push('\n');
     }
-    out.push('\n');
     out
 }
 
@@ -60,7 +65,8 @@ fn left(flag: &Flag) -> String {
     format!("    --{name}={value}{more}")
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
+/// Lines of at most `width` bytes, unless a word is longer.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -1,7 +1,5 @@
 //! `check config`: whether the server would take a configuration.
 
-use std::path::Path;
-
 use model::number::go_quote;
 
 use super::Call;
@@ -9,14 +7,10 @@ use crate::config::{Config, Defaults, LoadOptions};
 
 /// `check config`
 pub fn config(call: &mut Call<'_>) -> std::io::Result<u8> {
-    if let Some(missing) = call.args.iter().find(|f| !Path::new(f).exists()) {
-        writeln!(call.err, "epitool: error: path '{missing}' does not exist, try --help")?;
-        return Ok(1);
-    }
-    let syntax_only = call.flags.contains(&"syntax-only");
-    let agent = call.flags.contains(&"agent");
+    let syntax_only = call.values.is_on("syntax-only");
+    let agent = call.values.is_on("agent");
     let mut code = 0;
-    for file in &call.args {
+    for file in call.values.args("config-files") {
         writeln!(call.out, "Checking {file}")?;
         match check(file, agent, syntax_only) {
             Ok(()) => {

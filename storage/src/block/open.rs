@@ -70,6 +70,11 @@ impl Block {
         &self.index
     }
 
+    /// The chunk segments, deleted samples included.
+    pub fn chunk_files(&self) -> &chunkfile::Reader {
+        &self.chunks
+    }
+
     /// The deleted times, by series id.
     pub fn tombstones(&self) -> &Tombstones {
         &self.tombstones

@@ -7,6 +7,7 @@ mod maintain;
 mod metrics;
 mod open;
 mod options;
+mod read_only;
 mod reload;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use metrics::DbMetrics;
 pub use options::{
     DEFAULT_BLOCK_RANGE_MS, FloatEncoding, Options, RuntimeOptions, WalCompression, WalFsync,
 };
+pub use read_only::{ReadOnlyDb, ReadOnlyView};
 
 use self::maintain::Maintenance;
 use self::view::CurrentView;

@@ -7,6 +7,7 @@
 //! `docs/decisions/fsync-and-mmap.md`.
 
 pub mod atomic;
+pub mod frozen;
 pub mod lock;
 mod map;
 pub mod real;
@@ -16,6 +17,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use frozen::FrozenFs;
 pub use lock::DirLock;
 pub use real::RealFs;
 pub use sim::SimFs;
