@@ -178,7 +178,7 @@ fn errors_are_promtools() {
 fn a_damaged_log_is_named_and_left_alone() {
     let Some(dir) = golden("killed") else { return };
     let wal = dir.path().join("wal");
-    let segment = entries(&wal).into_iter().filter(|n| n.len() == 8).next_back().unwrap();
+    let segment = entries(&wal).into_iter().rfind(|n| n.len() == 8).unwrap();
     let path = wal.join(segment);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[40] ^= 1;
