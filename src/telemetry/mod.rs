@@ -5,3 +5,4 @@ pub mod log;
 pub mod metrics;
 pub mod process;
 pub mod storage;
+mod storage_logs;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use storage::db::{Db, DbMetrics, HeadMetrics};
+use storage::db::{Db, DbMetrics, Distribution, HeadMetrics};
 
 use super::metrics::{Gathered, Kind, Registry, Value};
+use super::storage_logs as logs;
 
 const PREFIX: &str = "prometheus_tsdb_";
 
@@ -18,6 +19,7 @@ pub fn register(registry: &Registry, db: &Arc<Db>) {
         head_by_type(head, out);
         head_gauges(&db, head, out);
         head_limits(&db, out);
+        logs::collect(&db, out);
     }));
 }
 
@@ -71,6 +73,16 @@ fn database(db: &Db, m: &DbMetrics, out: &mut Gathered) {
                 "Number of times blocks were deleted because of their size.",
                 m.size_retentions.get(),
             ),
+            (
+                "stale_series_compactions_triggered_total",
+                "Number of compactions of stale series begun.",
+                m.stale_compactions.get(),
+            ),
+            (
+                "stale_series_compactions_failed_total",
+                "Number of compactions of stale series that failed.",
+                m.stale_compactions_failed.get(),
+            ),
         ],
     );
     let lowest = db.start_time().unwrap_or(i64::MAX);
@@ -93,9 +105,60 @@ fn database(db: &Db, m: &DbMetrics, out: &mut Gathered) {
             ),
         ],
     );
-    let help = "The time taken to rewrite blocks without deleted samples.";
-    let (runs, ms) = (m.tombstone_cleanups.get(), m.tombstone_cleanup_ms.get());
-    duration(out, "tombstone_cleanup_seconds", help, runs, ms);
+    let (time_ms, bytes, percentage) = db.retention_limits();
+    gauges(
+        out,
+        &[
+            (
+                "compaction_populating_block",
+                "Whether a block is being written.",
+                m.populating_block.get() as f64,
+            ),
+            ("retention_limit_seconds", "How long to keep blocks.", time_ms as f64 / 1000.0),
+            ("retention_limit_bytes", "Most bytes of blocks to keep.", bytes as f64),
+            (
+                "retention_limit_percentage",
+                "Most of the file system that blocks may take, percent.",
+                percentage,
+            ),
+        ],
+    );
+    for (name, help, d) in [
+        (
+            "tombstone_cleanup_seconds",
+            "The time taken to rewrite blocks without deleted samples.",
+            &m.tombstone_cleanup_seconds,
+        ),
+        ("compaction_duration_seconds", "Duration of compactions.", &m.compaction_seconds),
+        (
+            "compaction_chunk_size_bytes",
+            "Size of chunks when they leave the head.",
+            &m.chunk_bytes,
+        ),
+        (
+            "compaction_chunk_samples",
+            "Samples of chunks when they leave the head.",
+            &m.chunk_samples,
+        ),
+        (
+            "compaction_chunk_range_seconds",
+            "Time span of chunks when they leave the head.",
+            &m.chunk_range,
+        ),
+        (
+            "stale_series_compaction_duration_seconds",
+            "Duration of compactions of stale series.",
+            &m.stale_compaction_seconds,
+        ),
+    ] {
+        distribution(out, name, help, d);
+    }
+}
+
+fn distribution(out: &mut Gathered, name: &str, help: &str, from: &Distribution) {
+    let (buckets, sum, count) = from.get();
+    let value = Value::Histogram { buckets, sum, count };
+    out.push(&format!("{PREFIX}{name}"), help, Kind::Histogram, &[], value);
 }
 
 fn head_counters(m: &HeadMetrics, out: &mut Gathered) {
@@ -195,6 +258,8 @@ fn head_by_type(m: &HeadMetrics, out: &mut Gathered) {
 }
 
 fn head_gauges(db: &Db, m: &HeadMetrics, out: &mut Gathered) {
+    let help = "How many seconds out-of-order samples were behind the newest one.";
+    distribution(out, "sample_ooo_delta", help, &m.late_by.0);
     let now = db.head_gauges();
     let (min, max) = db.head_range().map_or((i64::MAX, i64::MIN), |r| (r.min, r.max));
     gauges(
@@ -202,6 +267,16 @@ fn head_gauges(db: &Db, m: &HeadMetrics, out: &mut Gathered) {
         &[
             ("head_series", "Series in the head.", m.series.get() as f64),
             ("head_stale_series", "Stale series in the head.", m.stale_series.get() as f64),
+            (
+                "head_native_histogram_series",
+                "Series whose last sample is a native histogram.",
+                m.histogram_series.get() as f64,
+            ),
+            (
+                "head_native_histogram_buckets",
+                "Buckets of the last native histograms.",
+                m.histogram_buckets.get() as f64,
+            ),
             ("head_chunks", "Chunks in the head.", m.chunks.get() as f64),
             ("head_active_appenders", "Appenders at work.", m.active_appenders.get() as f64),
             ("head_min_time", "Lowest time of the head, milliseconds.", min as f64),
@@ -225,6 +300,12 @@ fn head_gauges(db: &Db, m: &HeadMetrics, out: &mut Gathered) {
                 now.high_watermark as f64,
             ),
             ("exemplar_exemplars_in_storage", "Exemplars held.", now.exemplars as f64),
+            ("exemplar_max_exemplars", "Most exemplars kept.", now.max_exemplars as f64),
+            (
+                "exemplar_last_exemplars_timestamp_seconds",
+                "Time of the oldest exemplar kept, which goes next.",
+                now.last_exemplar_ms as f64 / 1000.0,
+            ),
             (
                 "exemplar_series_with_exemplars_in_storage",
                 "Series with exemplars.",

@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::write::{body, now_ms, series, write};
 
 /// A target with as many series `grows{i="…"}` as `count` says, and one named `steady`.
-fn target(count: &Arc<AtomicUsize>) -> SocketAddr {
+pub fn target(count: &Arc<AtomicUsize>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let count = Arc::clone(count);
@@ -35,7 +35,8 @@ fn target(count: &Arc<AtomicUsize>) -> SocketAddr {
     address
 }
 
-fn value(server: &Server, query: &str) -> Option<f64> {
+/// The value of the first series of an instant query.
+pub fn value(server: &Server, query: &str) -> Option<f64> {
     let answer = server.post("/api/v1/query", &format!("query={query}")).json();
     answer["data"]["result"][0]["value"][1].as_str().and_then(|v| v.parse().ok())
 }
@@ -45,7 +46,7 @@ fn a_scrape_above_the_limit_keeps_what_it_had() {
     let dir = tempfile::tempdir().unwrap();
     let count = Arc::new(AtomicUsize::new(5));
     let config = format!(
-        "scrape_configs:\n- job_name: j\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
+        "scrape_configs:\n- job_name: j\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\n  \
          static_configs:\n  - targets: ['{}']\n",
         target(&count)
     );

@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod full_disk;
 mod http;
 mod kill;
 mod lifecycle;

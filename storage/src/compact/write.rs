@@ -23,7 +23,7 @@ use crate::source::{BlockReader, SeriesId};
 use crate::tombstones::{self, Tombstones};
 
 /// Takes a chunk and its number of samples.
-pub type ChunkObserver = dyn Fn(&EncodedChunk, usize);
+pub type ChunkObserver<'a> = dyn Fn(&EncodedChunk, usize) + 'a;
 
 /// How to write.
 #[derive(Clone, Copy, Default)]
@@ -33,7 +33,7 @@ pub struct WriteOptions<'a> {
     /// Floats that have to be encoded anew become XOR2.
     pub xor2: bool,
     /// Told of every chunk written, with its number of samples.
-    pub on_chunk: Option<&'a ChunkObserver>,
+    pub on_chunk: Option<&'a ChunkObserver<'a>>,
 }
 
 /// Why a block could not be written.

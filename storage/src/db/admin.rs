@@ -55,8 +55,7 @@ impl Db {
             self.reload(self.view.get().head_min)?;
         }
         let took = (self.env.clock)().saturating_sub(started).max(0);
-        self.metrics.tombstone_cleanups.add(1);
-        self.metrics.tombstone_cleanup_ms.add(took as u64);
+        self.metrics.tombstone_cleanup_seconds.observe(took as f64 / 1000.0);
         Ok(())
     }
 

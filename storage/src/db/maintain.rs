@@ -47,6 +47,13 @@ impl Db {
     }
 
     fn round(&self, state: &mut Maintenance) -> Result<(), DbError> {
+        let compacted = self.compact(state);
+        // Whatever failed: retention may be what makes room again.
+        let reloaded = self.reload(self.view.get().head_min);
+        compacted.and(reloaded)
+    }
+
+    fn compact(&self, state: &mut Maintenance) -> Result<(), DbError> {
         self.head.write_waiting_chunks();
         let mut cut = false;
         while let Some(range) = self.next_cut() {
@@ -58,8 +65,8 @@ impl Db {
         }
         self.collect(state)?;
         self.head.settle_limits();
-        self.merge_blocks()?;
-        self.reload(self.view.get().head_min)
+        self.head.count_histograms();
+        self.merge_blocks()
     }
 
     /// The next range to cut: from the head's first sample to the end of its block range.
@@ -215,16 +222,26 @@ impl Db {
             ("maxt", meta.max_time.to_string()),
             ("ulid", meta.ulid.to_string()),
         ];
+        // As in Prometheus, chunks are looked at when they leave the head.
+        let first_level = meta.compaction.level <= 1;
+        let observe = |chunk: &model::EncodedChunk, samples: usize| {
+            self.metrics.chunk_bytes.observe(chunk.data.len() as f64);
+            self.metrics.chunk_samples.observe(samples as f64);
+            self.metrics.chunk_range.observe(chunk.range.max.abs_diff(chunk.range.min) as f64);
+        };
         let options = WriteOptions {
             segment_bytes: self.options.max_block_chunk_segment_bytes,
             xor2: self.runtime().float_encoding == super::FloatEncoding::Xor2,
-            on_chunk: None,
+            on_chunk: first_level.then_some(&observe),
         };
         let cancel = CancelToken::default();
-        let written = write_block(&self.env.fs, dir, sources, meta, &options, &cancel)
-            .map_err(|e| DbError::Io(e.to_string()))?;
+        self.metrics.populating_block.set(1);
+        let written = write_block(&self.env.fs, dir, sources, meta, &options, &cancel);
+        self.metrics.populating_block.set(0);
+        let written = written.map_err(|e| DbError::Io(e.to_string()))?;
         self.metrics.compactions.add(1);
         let took = (self.env.clock)().saturating_sub(started);
+        self.metrics.compaction_seconds.observe(took as f64 / 1000.0);
         let mut fields = fields;
         fields.push(("duration", format!("{took}ms")));
         self.log(Level::Info, "write block", &fields);

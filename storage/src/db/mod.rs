@@ -35,7 +35,7 @@ use crate::block::BlockMeta;
 use crate::fs::DirLock;
 use crate::head::Head;
 pub use crate::head::limits::{LimitStats, Refusals};
-pub use crate::head::metrics::HeadMetrics;
+pub use crate::head::metrics::{Distribution, HeadMetrics};
 pub use crate::head::stats::{HeadGauges, HeadStats, NameCount};
 use crate::read::MergeQuerier;
 use crate::wal::Wal;
@@ -71,6 +71,8 @@ pub struct Db {
     view: CurrentView,
     maintenance: Mutex<Maintenance>,
     lock: Mutex<Option<DirLock>>,
+    /// What was last said of overlapping blocks.
+    overlaps: Mutex<String>,
     closed: AtomicBool,
 }
 
@@ -128,6 +130,17 @@ impl Db {
     /// The write-ahead log, for readers that follow it (remote write).
     pub fn wal(&self) -> Option<Arc<Wal>> {
         self.head.wal()
+    }
+
+    /// The log of late samples, if there is one.
+    pub fn wbl(&self) -> Option<Arc<Wal>> {
+        self.head.wbl()
+    }
+
+    /// The limits of retention in force: milliseconds, bytes and percent; 0 = none.
+    pub fn retention_limits(&self) -> (i64, u64, f64) {
+        let runtime = self.runtime();
+        (runtime.retention_time_ms, runtime.retention_bytes, runtime.retention_percentage)
     }
 
     /// First time of any sample stored; `None` when there is none.

@@ -53,6 +53,7 @@ impl Db {
             view: CurrentView::new(),
             maintenance: Mutex::new(Maintenance::default()),
             lock: Mutex::new(lock),
+            overlaps: Mutex::default(),
             closed: AtomicBool::new(false),
         });
         db.reload(i64::MIN)?;

@@ -11,7 +11,7 @@ use ulid::Ulid;
 use super::view::DbView;
 use super::{Db, DbError, Level};
 use crate::block::{self, Block};
-use crate::compact::{Limits, Retained, expired, size_limit};
+use crate::compact::{Limits, Retained, expired, overlaps, size_limit};
 
 impl Db {
     /// Loads blocks that came, drops those that went, publishes the view with `head_min` as its
@@ -43,6 +43,7 @@ impl Db {
         self.metrics.blocks_loaded.set(blocks.len() as u64);
         self.metrics.blocks_bytes.set(blocks.iter().map(|b| b.size_bytes()).sum());
         self.view.publish(DbView { blocks, head_min });
+        self.warn_of_overlaps();
         self.metrics.lowest_timestamp.set(self.start_time().unwrap_or(0));
         for ulid in gone {
             if let Err(error) = block::delete(self.env.fs.as_ref(), &self.dir, ulid) {
@@ -53,6 +54,23 @@ impl Db {
             }
         }
         Ok(())
+    }
+
+    /// Says when blocks overlap that did not before, where it is our task to merge them.
+    fn warn_of_overlaps(&self) {
+        if !self.options.allow_overlapping_compaction {
+            return;
+        }
+        let view = self.view.get();
+        let found = overlaps(view.blocks.iter().map(|b| b.meta()));
+        let detail: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let detail = detail.join("\n");
+        let mut last = super::lock(&self.overlaps);
+        if *last != detail && !detail.is_empty() {
+            let text = "Overlapping blocks found during reloadBlocks";
+            self.log(Level::Warn, text, &[("detail", detail.clone())]);
+        }
+        *last = detail;
     }
 
     /// Every block on disk; those of the view that did not change stay as they are.

@@ -304,6 +304,7 @@ impl<'a> Applying<'a> {
             }
             Ok(Verdict::Identical) => {}
             Ok(Verdict::OutOfOrder) => {
+                self.count_late(t);
                 let value = super::ooo::OooValue::Float(v);
                 if series.insert_ooo(&mut self.ooo, &self.apply, t, start_t, value) {
                     self.floats.appended += 1;
@@ -325,6 +326,7 @@ impl<'a> Applying<'a> {
             }
             Ok(Verdict::Identical) => {}
             Ok(Verdict::OutOfOrder) => {
+                self.count_late(t);
                 let value = super::ooo::OooValue::Histogram(value.clone());
                 if series.insert_ooo(&mut self.ooo, &self.apply, t, start_t, value) {
                     self.histograms.appended += 1;
@@ -333,6 +335,11 @@ impl<'a> Applying<'a> {
             }
             Err(error) => self.histograms.count(&error),
         }
+    }
+
+    fn count_late(&self, t: i64) {
+        let behind = self.bounds.head_max.saturating_sub(t).max(0);
+        self.head.metrics.late_by.0.observe(behind as f64 / 1000.0);
     }
 
     fn finish(self) {

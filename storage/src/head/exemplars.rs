@@ -120,6 +120,15 @@ impl Exemplars {
         found
     }
 
+    /// Most that are kept, and time of the one that is to go next; 0 when there is none.
+    pub fn bounds(&self) -> (usize, i64) {
+        let oldest = self.arrivals.front().and_then(|(series, number)| {
+            let list = self.series.get(series)?;
+            list.iter().find(|(n, _)| n == number).map(|(_, e)| e.timestamp_ms)
+        });
+        (self.capacity, oldest.unwrap_or(0))
+    }
+
     /// Number kept, and number of series that have one.
     pub fn len(&self) -> (usize, usize) {
         (self.arrivals.len(), self.series.len())

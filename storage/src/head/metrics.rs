@@ -1,6 +1,7 @@
 //! Metrics of the head: plain atomics under Prometheus's names, which whoever exports them reads.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A counter or an unsigned gauge.
 #[derive(Debug, Default)]
@@ -48,11 +49,72 @@ impl Gauge {
     }
 }
 
+/// Observations by upper bounds, as a classic histogram counts them.
+#[derive(Debug)]
+pub struct Distribution {
+    bounds: Vec<f64>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    /// By bound, not cumulative; one more for what is above all.
+    buckets: Vec<u64>,
+    sum: f64,
+}
+
+impl Distribution {
+    /// Without observations; `bounds` ascend.
+    pub fn new(bounds: Vec<f64>) -> Distribution {
+        let counts = Counts { buckets: vec![0; bounds.len() + 1], sum: 0.0 };
+        Distribution { bounds, counts: Mutex::new(counts) }
+    }
+
+    /// Bounds that begin with `first` and grow by `factor`.
+    pub fn exponential(first: f64, factor: f64, bounds: usize) -> Distribution {
+        Distribution::new(
+            std::iter::successors(Some(first), |b| Some(b * factor)).take(bounds).collect(),
+        )
+    }
+
+    /// Adds an observation.
+    pub fn observe(&self, value: f64) {
+        let at = self.bounds.partition_point(|bound| *bound < value);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.buckets[at] += 1;
+        counts.sum += value;
+    }
+
+    /// Bounds with cumulative counts, the sum and the number of observations.
+    pub fn get(&self) -> (Vec<(f64, u64)>, f64, u64) {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut total = 0;
+        let mut cumulate = |n: &u64| {
+            total += n;
+            total
+        };
+        let buckets: Vec<u64> = counts.buckets.iter().map(&mut cumulate).collect();
+        let pairs = self.bounds.iter().copied().zip(buckets).collect();
+        (pairs, counts.sum, total)
+    }
+}
+
 /// A counter split by the label `type`: `float` and `histogram`.
 #[derive(Debug, Default)]
 pub struct ByType {
     pub float: Count,
     pub histogram: Count,
+}
+
+/// How many seconds late samples were behind the newest of the head.
+#[derive(Debug)]
+pub struct LateBy(pub Distribution);
+
+impl Default for LateBy {
+    fn default() -> LateBy {
+        let hours = [1.0, 2.0, 3.0, 6.0, 12.0].map(|h| h * 3600.0);
+        LateBy(Distribution::new([&[600.0, 1800.0], &hours[..]].concat()))
+    }
 }
 
 /// Everything the head counts. Names without their prefix `prometheus_tsdb_`.
@@ -62,6 +124,11 @@ pub struct HeadMetrics {
     pub series: Count,
     /// `head_stale_series`
     pub stale_series: Count,
+    /// `head_native_histogram_series`: series whose last sample is a native histogram, as of the
+    /// last round of maintenance.
+    pub histogram_series: Count,
+    /// `head_native_histogram_buckets`: the buckets of those samples.
+    pub histogram_buckets: Count,
     /// `head_series_created_total`
     pub series_created: Count,
     /// `head_series_removed_total`
@@ -88,6 +155,8 @@ pub struct HeadMetrics {
     pub out_of_bound: ByType,
     /// `too_old_samples_total`
     pub too_old: ByType,
+    /// `sample_ooo_delta`, seconds
+    pub late_by: LateBy,
     /// `head_active_appenders`
     pub active_appenders: Count,
     /// `head_appenders_created_total` has no name upstream; commits that were rolled back are in it.
@@ -127,4 +196,16 @@ pub struct HeadMetrics {
     pub exemplars_appended: Count,
     /// `exemplar_out_of_order_exemplars_total`
     pub exemplars_out_of_order: Count,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distributions_cumulate() {
+        let d = Distribution::exponential(1.0, 2.0, 3);
+        [0.5, 1.0, 1.5, 4.0, 100.0].iter().for_each(|v| d.observe(*v));
+        assert_eq!(d.get(), (vec![(1.0, 2), (2.0, 3), (4.0, 4)], 107.0, 5));
+    }
 }

@@ -16,6 +16,27 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Counts the series whose last sample is a native histogram, and the buckets of those.
+    pub(crate) fn count_histograms(&self) {
+        let (mut series, mut buckets) = (0, 0);
+        for (_, page) in self.pages.iter() {
+            let records = page.lock();
+            for value in records.cold.iter().filter_map(Cold::last_histogram) {
+                series += 1;
+                buckets += match value {
+                    HistogramValue::Integer(h) => {
+                        h.positive_buckets.len() + h.negative_buckets.len()
+                    }
+                    HistogramValue::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
+                };
+            }
+        }
+        self.metrics.histogram_series.set(series);
+        self.metrics.histogram_buckets.set(buckets as u64);
+    }
+}
+
 fn page_bytes(page: &Page) -> usize {
     let records = page.lock();
     let Records { hot, cold, slab, earlier } = &*records;

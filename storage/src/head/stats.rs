@@ -43,6 +43,10 @@ pub struct HeadGauges {
     pub exemplars: u64,
     /// `exemplar_series_with_exemplars_in_storage`
     pub series_with_exemplars: u64,
+    /// `exemplar_max_exemplars`
+    pub max_exemplars: u64,
+    /// `exemplar_last_exemplars_timestamp_seconds`, in milliseconds: of the one that goes next.
+    pub last_exemplar_ms: i64,
     /// `head_chunks_storage_size_bytes`
     pub chunks_bytes: u64,
     /// Bytes of label strings held, and of those in use. An addition.
@@ -59,13 +63,18 @@ fn top(mut all: Vec<NameCount>, limit: usize) -> Vec<NameCount> {
 impl Head {
     /// Gauges.
     pub(crate) fn gauges(&self) -> HeadGauges {
-        let (exemplars, series) = lock(&self.exemplars).len();
+        let ((exemplars, series), (max_exemplars, last_exemplar_ms)) = {
+            let exemplars = lock(&self.exemplars);
+            (exemplars.len(), exemplars.bounds())
+        };
         let (held, used) = self.index().symbols.string_bytes();
         HeadGauges {
             low_watermark: self.isolation.low_watermark(),
             high_watermark: self.isolation.published(),
             exemplars: exemplars as u64,
             series_with_exemplars: series as u64,
+            max_exemplars: max_exemplars as u64,
+            last_exemplar_ms,
             chunks_bytes: self.chunks.files().size_bytes(),
             symbol_bytes: (held as u64, used as u64),
         }
