@@ -130,11 +130,7 @@ fn database(db: &Db, m: &DbMetrics, out: &mut Gathered) {
             &m.tombstone_cleanup_seconds,
         ),
         ("compaction_duration_seconds", "Duration of compactions.", &m.compaction_seconds),
-        (
-            "compaction_chunk_size_bytes",
-            "Size of chunks when they leave the head.",
-            &m.chunk_bytes,
-        ),
+        ("compaction_chunk_size_bytes", "Size of chunks when they leave the head.", &m.chunk_bytes),
         (
             "compaction_chunk_samples",
             "Samples of chunks when they leave the head.",

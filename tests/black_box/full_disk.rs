@@ -46,7 +46,9 @@ impl Drop for Small {
 fn send(server: &Server, start: i64, step: i64) -> (u16, String) {
     let all: Vec<Vec<u8>> = (0..SERIES)
         .map(|i| {
-            let v = f64::from_bits((step as u64 * 1000 + i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
+            let v = f64::from_bits(
+                (step as u64 * 1000 + i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2,
+            );
             let i = i.to_string();
             series(&[("__name__", "full"), ("i", &i), ("job", "push")], &[(start + step * 100, v)])
         })
@@ -159,10 +161,8 @@ fn ask_prometheus(binary: &Path, dir: &Path, data: &Path, start: i64) -> Option<
         .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    let query = format!(
-        "/api/v1/query?query=sum(count_over_time(full[2h]))&time={}",
-        start / 1000 + 600
-    );
+    let query =
+        format!("/api/v1/query?query=sum(count_over_time(full[2h]))&time={}", start / 1000 + 600);
     let mut found = None;
     for _ in 0..600 {
         let ready = request(port, "GET", "/-/ready", &[], b"");
