@@ -1,5 +1,5 @@
 //! The storage as the server drives it: options from flags and configuration, the world it lives
-//! in, and the threads that keep house and sync the log.
+//! in, and the thread that keeps house.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -195,7 +195,7 @@ pub struct Housekeeping {
 }
 
 impl Housekeeping {
-    /// Starts maintenance, and syncing where it is periodic.
+    /// Starts maintenance. The log syncs itself.
     pub fn start(db: &Arc<Db>, flags: &TsdbOptions) -> Result<Housekeeping, std::io::Error> {
         let mut house = Housekeeping { stops: Vec::new(), threads: Vec::new() };
         let (interval, for_maintenance) = (flags.block_reload_interval, Arc::clone(db));
@@ -209,14 +209,6 @@ impl Housekeeping {
             }
             last = Instant::now();
         })?;
-        if let WalFsync::Every(interval) = flags.wal_fsync {
-            let db = Arc::clone(db);
-            house.every("wal-sync", interval, move || {
-                if let Err(e) = db.sync_wal() {
-                    tracing::error!(component = "tsdb", err = %e, "syncing the WAL failed");
-                }
-            })?;
-        }
         Ok(house)
     }
 

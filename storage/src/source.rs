@@ -39,6 +39,12 @@ pub trait BlockReader: Send + Sync {
     /// Whether ascending ids are also in label order (true for blocks).
     fn label_ordered(&self) -> bool;
 
+    /// Puts `ids` (ascending, from `postings`) into the order that a selection from this source
+    /// alone has.
+    fn arrange(&self, ids: &mut [SeriesId]) {
+        let _ = ids;
+    }
+
     /// The labels of a series from `postings`.
     fn labels(&self, id: SeriesId) -> Result<Labels, QueryError>;
 

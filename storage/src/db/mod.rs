@@ -174,6 +174,11 @@ impl Db {
         self.head.limit_stats(most)
     }
 
+    /// Bytes of memory that series of the head take, counted by walking over all of them.
+    pub fn head_memory_bytes(&self) -> u64 {
+        self.head.memory_bytes()
+    }
+
     /// What the head has right now, beside its counters.
     pub fn head_gauges(&self) -> HeadGauges {
         self.head.gauges()

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::columns::HistogramValue;
 use model::value::is_stale_nan;
@@ -25,6 +26,9 @@ use crate::record::RefSample;
 
 /// Most labels a series can have.
 const MAX_LABELS: usize = u16::MAX as usize;
+
+/// Most floats that room is made for in advance.
+const MAX_EXPECTED: usize = 4096;
 
 /// A series that an appender wants to create.
 #[derive(Debug)]
@@ -53,6 +57,7 @@ pub(crate) struct HeadAppender {
 
 impl HeadAppender {
     pub fn new(head: Arc<Head>, options: AppendOptions) -> HeadAppender {
+        let staged = Staged::expecting(head.expected_floats.load(Ordering::Relaxed));
         head.metrics.active_appenders.add(1);
         head.metrics.appenders_created.add(1);
         HeadAppender {
@@ -61,7 +66,7 @@ impl HeadAppender {
             head,
             options,
             bounds: None,
-            staged: Staged::default(),
+            staged,
             new: Vec::new(),
             new_by_labels: HashMap::new(),
             admitted: Admitted::default(),
@@ -274,6 +279,8 @@ impl Appender for HeadAppender {
     fn commit(mut self: Box<Self>) -> Result<(), AppendError> {
         let staged = std::mem::take(&mut self.staged);
         let new = std::mem::take(&mut self.new);
+        let floats = staged.floats().min(MAX_EXPECTED);
+        self.head.expected_floats.store(floats, Ordering::Relaxed);
         let admitted = std::mem::take(&mut self.admitted);
         let done = self.head.commit(staged, new, self.bounds);
         self.head.limits.release(admitted, done.is_ok());

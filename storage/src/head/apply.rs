@@ -79,7 +79,7 @@ impl Series<'_> {
             OpenKind::Xor => Some(self.hot().xor.last_t()),
             OpenKind::Boxed => self.cold().boxed().map(BoxedChunk::last_t),
             OpenKind::None => (self.cold().unwritten().last().map(|c| c.range.max))
-                .or_else(|| self.cold().chunks.last().map(MappedChunk::max_t)),
+                .or_else(|| self.cold().chunks.last().map(|c| c.max_t())),
         }
     }
 
@@ -299,13 +299,12 @@ impl Series<'_> {
             }
         }
         apply.done.chunks_mapped += written.len() as u64;
-        cold.chunks.extend(written);
+        cold.chunks.extend(&written);
     }
 
     /// Adds a chunk of `chunks_head` behind everything the series has; nothing is open.
     pub fn keep_chunk(&mut self, chunk: MappedChunk) {
         let (_, cold) = self.both();
-        cold.chunks.reserve_exact(1);
         cold.chunks.push(chunk);
         self.page.set_last_t(self.place, chunk.max_t());
     }
@@ -338,7 +337,6 @@ impl Series<'_> {
         let can_write = cold.unwritten().is_empty();
         match can_write.then(|| apply.chunks.write(cold.series_ref, &full, false)).flatten() {
             Some(mapped) => {
-                cold.chunks.reserve_exact(1);
                 cold.chunks.push(mapped);
                 apply.done.chunks_mapped += 1;
             }

@@ -70,12 +70,25 @@ pub(crate) struct Staged {
     pub metadata: Vec<(u64, Metadata)>,
     /// Type of the series that have a histogram in the last batch.
     types: HashMap<u64, HistogramType>,
+    /// Floats to make room for in the first batch.
+    expected: usize,
 }
 
 impl Staged {
+    /// Nothing yet; about so many floats are expected.
+    pub fn expecting(floats: usize) -> Staged {
+        Staged { expected: floats, ..Staged::default() }
+    }
+
+    /// Floats staged.
+    pub fn floats(&self) -> usize {
+        self.batches.iter().map(|b| b.floats.len()).sum()
+    }
+
     fn last(&mut self) -> &mut Batch {
         if self.batches.is_empty() {
-            self.batches.push(Batch::default());
+            let floats = Vec::with_capacity(self.expected);
+            self.batches.push(Batch { floats, histograms: Vec::new() });
         }
         let last = self.batches.len() - 1;
         &mut self.batches[last]

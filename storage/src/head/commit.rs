@@ -1,12 +1,14 @@
 //! Commit: a batch becomes part of the head.
 //!
-//! Commits run one after another. What must hold: series records are logged before the samples that
-//! need them; everything is logged before anything is applied, so the order of the log is the order
-//! in which any one series got its samples; each sample is judged again under its page's lock, as
-//! replay will judge it, and one that came too late meanwhile is counted and left out; the commit is
-//! published when its last sample is in place.
+//! Commits are logged and applied one after another, behind the commit lock; encoding and compressing
+//! their records, and waiting until those are durable, happens outside of it. What must hold: series
+//! records are logged before the samples that need them; everything is logged before anything is
+//! applied, so the order of the log is the order in which any one series got its samples; each sample
+//! is judged again under its page's lock, as replay will judge it, and one that came too late
+//! meanwhile is counted and left out; the commit is published when its last sample is in place.
 
 use std::collections::HashMap;
+use std::hint::black_box;
 
 use model::columns::HistogramValue;
 use model::value::is_stale_nan;
@@ -15,9 +17,9 @@ use model::{AppendError, FloatHistogram, Histogram, SeriesRef};
 use super::Head;
 use super::append::NewSeries;
 use super::apply::{Apply, Done, Series};
-use super::batch::{Batch, HistogramType, NEW, Staged, StagedHistogram};
+use super::batch::{Batch, HistogramType, NEW, Staged, StagedFloat, StagedHistogram};
 use super::judge::{Bounds, Verdict};
-use super::log::RecordBuffer;
+use super::log::{Logged, LoggedAt, RecordBuffer};
 use super::series::{Page, Records, Slot, page_number, place};
 
 /// Behind the commit lock: what only one commit at a time may touch.
@@ -29,7 +31,6 @@ pub(crate) struct CommitState {
     pub free_slots: Vec<Slot>,
     /// First slot that was never used.
     pub next_slot: Slot,
-    pub buffer: RecordBuffer,
 }
 
 /// Samples of one kind that did and did not make it.
@@ -69,21 +70,72 @@ impl Head {
     /// Logs and applies what an appender staged.
     pub(super) fn commit(
         &self,
-        mut staged: Staged,
+        staged: Staged,
         new: Vec<NewSeries>,
         bounds: Option<Bounds>,
     ) -> Result<(), AppendError> {
         if staged.is_empty() && new.is_empty() {
             return Ok(());
         }
+        let mut buffer = self.take_buffer();
+        let logged = if new.is_empty() {
+            self.commit_known(&mut buffer, &staged, bounds)
+        } else {
+            self.commit_new(&mut buffer, staged, new, bounds)
+        };
+        self.give_buffer(buffer);
+        logged?.settle()
+    }
+
+    /// Commits samples of series that exist: what the log will say is settled before the lock.
+    fn commit_known(
+        &self,
+        buffer: &mut RecordBuffer,
+        staged: &Staged,
+        bounds: Option<Bounds>,
+    ) -> Result<Logged, AppendError> {
+        self.encode_batch(buffer, staged, &[]);
+        let wal = self.wal();
+        let prepared = wal.as_ref().map(|wal| wal.prepare(buffer.records()));
+        let mut state = self.lock_commit();
+        let mut logged = Logged::append(wal, prepared)?;
+        logged.wbl = self.apply_batch(&mut state, staged, bounds);
+        Ok(logged)
+    }
+
+    /// Commits a batch with series that may be new. Who else creates them must wait until that is
+    /// decided and logged.
+    fn commit_new(
+        &self,
+        buffer: &mut RecordBuffer,
+        mut staged: Staged,
+        new: Vec<NewSeries>,
+        bounds: Option<Bounds>,
+    ) -> Result<Logged, AppendError> {
         let mut state = self.lock_commit();
         let created = self.settle_new(&mut state, &mut staged, new);
-        if let Err(error) = self.log_batch(&mut state.buffer, &staged, &created) {
-            state.free_slots.extend(created.iter().rev().map(|(slot, _)| *slot));
-            return Err(error);
-        }
+        self.encode_batch(buffer, &staged, &created);
+        let wal = self.wal();
+        let prepared = wal.as_ref().map(|wal| wal.prepare(buffer.records()));
+        let mut logged = match Logged::append(wal, prepared) {
+            Ok(logged) => logged,
+            Err(error) => {
+                state.free_slots.extend(created.iter().rev().map(|(slot, _)| *slot));
+                return Err(error);
+            }
+        };
         self.create(&created);
+        logged.wbl = self.apply_batch(&mut state, &staged, bounds);
+        Ok(logged)
+    }
 
+    /// Applies a batch that is logged; says what of it the log of late samples has.
+    fn apply_batch(
+        &self,
+        state: &mut CommitState,
+        staged: &Staged,
+        bounds: Option<Bounds>,
+    ) -> LoggedAt {
         let id = state.last_id + 1;
         state.last_id = id;
         let mut bounds = bounds.unwrap_or(Bounds { min_valid: i64::MIN, head_max: 0, window: 0 });
@@ -100,11 +152,11 @@ impl Head {
         for batch in &staged.batches {
             run.batch(batch);
         }
-        run.finish();
+        let late = run.finish();
         self.keep_exemplars(&staged.exemplars);
         self.keep_metadata(&staged.metadata);
         self.isolation.publish(id);
-        Ok(())
+        late
     }
 
     /// Decides which of an appender's new series are really new, gives those slots, and rewrites
@@ -186,6 +238,7 @@ impl Head {
 
     fn count_created(&self, created: &[(Slot, u64)]) {
         self.refs.insert_all(created);
+        created.iter().for_each(|&(slot, series_ref)| self.order.add(slot, series_ref));
         self.metrics.series.add(created.len() as u64);
         self.metrics.series_created.add(created.len() as u64);
     }
@@ -208,13 +261,13 @@ impl Head {
         self.reset_slots(&empty);
     }
 
-    /// Writes a batch to the log, in one call.
-    fn log_batch(
+    /// The records of a batch.
+    fn encode_batch(
         &self,
         buffer: &mut RecordBuffer,
         staged: &Staged,
         created: &[(Slot, NewSeries)],
-    ) -> Result<(), AppendError> {
+    ) {
         buffer.clear();
         buffer.series(created.iter().map(|(_, s)| (s.series_ref, &s.labels)));
         if self.options.metadata_wal_records {
@@ -225,8 +278,20 @@ impl Head {
             buffer.histograms(&batch.histograms, self.options.start_timestamps);
         }
         buffer.exemplars(&staged.exemplars);
-        self.wal_log(buffer)
     }
+}
+
+/// Records that are looked at before the first of them is written: their cache misses overlap.
+const TOUCH_AHEAD: usize = 16;
+
+/// Loads what applying these samples needs first.
+#[inline]
+fn touch(records: &Records, group: &[StagedFloat]) {
+    let of = |f: &StagedFloat| {
+        let hot = &records.hot[place(f.slot)];
+        hot.commit_id ^ u64::from(hot.tail.bits())
+    };
+    black_box(group.iter().fold(0, |all, f| all ^ of(f)));
 }
 
 impl<'a> Applying<'a> {
@@ -239,21 +304,29 @@ impl<'a> Applying<'a> {
             floats = later;
             let Some(page) = self.head.pages.get(number) else { continue };
             let mut records = page.lock();
-            for float in now {
-                let s = float.sample;
-                if let Some(series) = self.series(page, &mut records, float.slot, s.series.0) {
-                    self.float(series, s.t, s.start_t, s.v, float.slot);
+            for group in now.chunks(TOUCH_AHEAD) {
+                touch(&records, group);
+                for float in group {
+                    let s = float.sample;
+                    if let Some(series) = self.series(page, &mut records, float.slot, s.series.0) {
+                        self.float(series, s.t, s.start_t, s.v, float.slot);
+                    }
                 }
             }
         }
         let converted = std::mem::take(&mut self.converted);
-        for histogram in batch.histograms.iter().chain(&converted) {
-            let Some(page) = self.head.pages.get(page_number(histogram.slot)) else { continue };
-            let mut records = page.lock();
-            if let Some(series) =
-                self.series(page, &mut records, histogram.slot, histogram.series_ref)
-            {
-                self.histogram(series, histogram);
+        for histograms in [&batch.histograms, &converted] {
+            let same_page = |a: &StagedHistogram, b: &StagedHistogram| {
+                page_number(a.slot) == page_number(b.slot)
+            };
+            for run in histograms.chunk_by(same_page) {
+                let Some(page) = self.head.pages.get(page_number(run[0].slot)) else { continue };
+                let mut records = page.lock();
+                for h in run {
+                    if let Some(series) = self.series(page, &mut records, h.slot, h.series_ref) {
+                        self.histogram(series, h);
+                    }
+                }
             }
         }
     }
@@ -342,7 +415,7 @@ impl<'a> Applying<'a> {
         self.head.metrics.late_by.0.observe(behind as f64 / 1000.0);
     }
 
-    fn finish(self) {
+    fn finish(self) -> LoggedAt {
         let m = &self.head.metrics;
         for (tally, float) in [(self.floats, true), (self.histograms, false)] {
             let of = |c: &'a super::metrics::ByType| if float { &c.float } else { &c.histogram };
@@ -353,7 +426,7 @@ impl<'a> Applying<'a> {
             of(&m.out_of_order_appended).add(tally.out_of_order_appended);
         }
         self.head.add_done(self.apply.done);
-        self.head.log_ooo(self.ooo);
+        self.head.log_ooo(self.ooo)
     }
 }
 

@@ -15,6 +15,9 @@ use super::Head;
 use super::series::{DYING, Hot, OpenKind, Page, Records, Slot, page_number, place};
 use crate::chunk::ChunkRef;
 
+/// Series handled under one hold of a lock.
+const PIECE: usize = 512;
+
 /// Series on their way out, with the refs they had.
 type Slots = Vec<(Slot, u64)>;
 
@@ -157,13 +160,21 @@ impl Head {
         pass.dying
     }
 
-    /// Takes series that nobody revived out of lookups.
+    /// Takes series that nobody revived out of lookups, a few at a time so that commits go on.
     fn bury(&self, slots: Slots, mint: i64) -> Vec<Slot> {
-        let _commits = self.lock_commit();
         let mut buried = Vec::with_capacity(slots.len());
+        for piece in slots.chunks(PIECE) {
+            self.bury_piece(piece, mint, &mut buried);
+        }
+        buried
+    }
+
+    fn bury_piece(&self, slots: &[(Slot, u64)], mint: i64, buried: &mut Vec<Slot>) {
+        let _commits = self.lock_commit();
+        let before = buried.len();
         let mut refs = Vec::with_capacity(slots.len());
         let mut stale = 0;
-        for (slot, series_ref) in slots {
+        for &(slot, series_ref) in slots {
             let Some(page) = self.pages.get(page_number(slot)) else { continue };
             let mut records = page.lock();
             let at = place(slot);
@@ -177,27 +188,33 @@ impl Head {
                 refs.push(series_ref);
             }
         }
-        self.index_mut().unlink(&buried);
+        self.index_mut().unlink(&buried[before..]);
         self.refs.remove(&refs);
         refs.iter().for_each(|r| self.keep_in_log(*r, mint));
         self.tombstones_remove(&refs);
-        self.metrics.series.sub(buried.len() as u64);
-        self.metrics.series_removed.add(buried.len() as u64);
+        self.metrics.series.sub(refs.len() as u64);
+        self.metrics.series_removed.add(refs.len() as u64);
         self.metrics.stale_series.sub(stale);
-        buried
     }
 
-    /// Makes buried series' slots free.
+    /// Makes buried series' slots free. Nobody knows them any more, so commits need not wait until
+    /// they are handed out again.
     fn recycle(&self, slots: &[Slot]) {
-        let mut state = self.lock_commit();
-        self.index_mut().release(slots);
-        for &slot in slots {
-            if let Some(page) = self.pages.get(page_number(slot)) {
-                page.reset(place(slot), 0);
+        for piece in slots.chunks(PIECE) {
+            self.index_mut().release(piece);
+            for &slot in piece {
+                if let Some(page) = self.pages.get(page_number(slot)) {
+                    page.reset(place(slot), 0);
+                }
             }
         }
-        state.free_slots.extend_from_slice(slots);
-        state.free_slots.sort_unstable_by(|a, b| b.cmp(a));
+        self.index_mut().tidy();
+        let mut freed = slots.to_vec();
+        freed.sort_unstable_by(|a, b| b.cmp(a));
+        let mut state = self.lock_commit();
+        state.free_slots.extend(freed);
+        // Stable, because it merges the two runs.
+        state.free_slots.sort_by(|a, b| b.cmp(a));
     }
 }
 
@@ -214,12 +231,7 @@ impl Pass {
     ) {
         let Records { hot, cold, slab, .. } = records;
         let (hot, cold): (&mut Hot, _) = (&mut hot[at], &mut cold[at]);
-        let before = cold.chunks.len();
-        cold.chunks.retain(|c| c.max_t() >= mint);
-        if cold.chunks.len() < before {
-            cold.chunks.shrink_to_fit();
-        }
-        let mut removed = before - cold.chunks.len();
+        let mut removed = cold.chunks.retain(|c| c.max_t() >= mint);
         if let Some(extra) = &mut cold.extra {
             let before = extra.unwritten.len();
             extra.unwritten.retain(|c| c.range.max >= mint);

@@ -188,7 +188,7 @@ impl HeadIndex {
         self.generation += 1;
     }
 
-    /// Forgets the labels of unlinked series, frees pairs nobody has any more and tidies up.
+    /// Forgets the labels of unlinked series and frees pairs nobody has any more; `tidy` follows.
     pub fn release(&mut self, slots: &[Slot]) {
         let mut unused: Vec<PairId> = Vec::new();
         for &slot in slots {
@@ -202,6 +202,10 @@ impl HeadIndex {
             self.labels.clear(slot);
         }
         self.symbols.free(&unused);
+    }
+
+    /// Gives back memory that released series had.
+    pub fn tidy(&mut self) {
         self.symbols.compact();
         if self.by_hash.len() < self.by_hash.capacity() / 4 {
             self.by_hash.shrink_to_fit(|&(h, _)| spread(h));
@@ -329,6 +333,7 @@ mod tests {
         assert_eq!(index.labels(7), series(7), "labels stay until released");
         assert_eq!(index.pair("pod", "pod-7").unwrap(), None);
         index.release(&gone);
+        index.tidy();
         assert_eq!(index.all().len(), 10);
         assert_eq!(index.symbols.pair_count(), 12);
 

@@ -1,15 +1,18 @@
 //! RecordBuffer: the records of one commit, encoded one after another into a buffer that is kept.
 
+use std::sync::Arc;
+
 use model::columns::HistogramValue;
 use model::{AppendError, Exemplar, FloatHistogram, Histogram, Labels, Metadata, SeriesRef};
 
-use super::Head;
+use super::{Head, lock};
 use super::batch::{StagedFloat, StagedHistogram};
 use super::ooo::OooLog;
 use crate::record::{
     ExemplarsEncoder, HistogramKind, HistogramsEncoder, MetadataEncoder, RefMetadata,
     SamplesEncoder, SamplesVersion, SeriesEncoder,
 };
+use crate::wal::{LogPosition, Prepared, Wal, WalError};
 
 /// A buffer larger than this is not kept for the next commit.
 const KEEP_BYTES: usize = 4 << 20;
@@ -34,11 +37,6 @@ impl RecordBuffer {
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
-    }
-
-    /// Whether there is no record.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
     }
 
     fn end(&mut self) {
@@ -148,27 +146,76 @@ impl RecordBuffer {
     }
 }
 
-impl Head {
+/// How far a log must be durable before a commit is acknowledged.
+pub(crate) type LoggedAt = Option<(Arc<Wal>, LogPosition)>;
+
+/// A commit that is in the logs and in memory.
+#[derive(Default)]
+pub(crate) struct Logged {
+    pub wal: LoggedAt,
+    pub wbl: LoggedAt,
+}
+
+impl Logged {
     /// Logs the records of a commit.
-    pub(super) fn wal_log(&self, buffer: &RecordBuffer) -> Result<(), AppendError> {
-        let Some(wal) = self.wal().filter(|_| !buffer.is_empty()) else { return Ok(()) };
-        let records: Vec<&[u8]> = buffer.records().collect();
-        wal.log(&records)
-            .map(|_| ())
-            .map_err(|e| AppendError::Storage(format!("write to WAL: {e}")))
+    pub fn append(
+        wal: Option<Arc<Wal>>,
+        prepared: Option<Prepared<'_>>,
+    ) -> Result<Logged, AppendError> {
+        let mut logged = Logged::default();
+        if let (Some(wal), Some(prepared)) = (wal, prepared.filter(|p| !p.is_empty())) {
+            let position = wal.append(prepared).map_err(failed)?;
+            logged.wal = Some((wal, position));
+        }
+        Ok(logged)
+    }
+
+    /// Waits until it is as durable as promised; no lock is held. What is not has been applied all
+    /// the same: it is not acknowledged, and sending it again changes nothing.
+    pub fn settle(self) -> Result<(), AppendError> {
+        let settled = self.wal.map_or(Ok(()), |(wal, at)| wal.settle(at).map_err(failed));
+        if let Some((wbl, at)) = self.wbl {
+            // As with a failed write, see `Head::log_ooo`.
+            let _ = wbl.settle(at);
+        }
+        settled
+    }
+}
+
+fn failed(error: WalError) -> AppendError {
+    AppendError::Storage(format!("write to WAL: {error}"))
+}
+
+/// Record buffers that are kept: more commits at once than this are rare.
+const KEEP_BUFFERS: usize = 16;
+
+impl Head {
+    pub(super) fn take_buffer(&self) -> RecordBuffer {
+        lock(&self.buffers).pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_buffer(&self, mut buffer: RecordBuffer) {
+        buffer.clear();
+        let mut kept = lock(&self.buffers);
+        if kept.len() < KEEP_BUFFERS {
+            kept.push(buffer);
+        }
     }
 
     /// Notes late samples in their log. They are in memory already, so a failure is no error of the
     /// commit; they are lost only if the process ends before a block is cut from them.
-    pub(super) fn log_ooo(&self, log: OooLog) {
+    pub(super) fn log_ooo(&self, log: OooLog) -> LoggedAt {
         if let Some((min, max)) = log.range {
             self.extend_late(min, max);
         }
-        let Some(wbl) = self.wbl().filter(|_| !log.is_empty()) else { return };
+        let wbl = self.wbl().filter(|_| !log.is_empty())?;
         let records = log.records(self.options.start_timestamps);
-        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        if wbl.log(&records).is_err() {
-            self.metrics.wbl_writes_failed.add(1);
+        match wbl.append(wbl.prepare(records.iter().map(Vec::as_slice))) {
+            Ok(at) => Some((wbl, at)),
+            Err(_) => {
+                self.metrics.wbl_writes_failed.add(1);
+                None
+            }
         }
     }
 }

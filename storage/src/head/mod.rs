@@ -8,6 +8,7 @@
 mod append;
 mod apply;
 mod batch;
+mod chunk_list;
 mod commit;
 mod exemplars;
 mod gc;
@@ -21,6 +22,7 @@ pub mod metrics;
 mod mmap;
 mod ooo;
 mod open;
+mod order;
 mod refs;
 pub(crate) mod replay;
 mod series;
@@ -36,7 +38,7 @@ mod view;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::{AppendError, AppendOptions, Appender, Exemplar, Labels, Matcher, Metadata, TimeRange};
@@ -51,8 +53,10 @@ use self::index::HeadIndex;
 use self::isolation::{Isolation, Openings};
 use self::judge::Bounds;
 use self::limits::Limits;
+use self::log::RecordBuffer;
 use self::metrics::HeadMetrics;
 use self::mmap::HeadChunks;
+use self::order::SlotOrder;
 use self::refs::RefDirectory;
 use self::series::{Pages, Slot, page_number, place};
 use self::times::Times;
@@ -86,7 +90,12 @@ pub struct Head {
     /// The same of what came since garbage collection last began to look.
     late_recent: Mutex<(i64, i64)>,
     last_ref: AtomicU64,
+    order: SlotOrder,
     commit: Mutex<CommitState>,
+    /// Floats in the last commit: the next one is likely of that size.
+    expected_floats: AtomicUsize,
+    /// Buffers for the records of commits.
+    buffers: Mutex<Vec<RecordBuffer>>,
     chunks: HeadChunks,
     wal: RwLock<Option<Arc<Wal>>>,
     wbl: RwLock<Option<Arc<Wal>>>,
@@ -156,7 +165,10 @@ impl Head {
             late_max: AtomicI64::new(i64::MIN),
             late_recent: Mutex::new((i64::MAX, i64::MIN)),
             last_ref: AtomicU64::new(0),
+            order: SlotOrder::default(),
             commit: Mutex::default(),
+            expected_floats: AtomicUsize::new(0),
+            buffers: Mutex::default(),
             chunks,
             wal: RwLock::default(),
             wbl: RwLock::default(),

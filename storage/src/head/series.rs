@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use model::columns::HistogramValue;
 use model::{EncodedChunk, Metadata};
 
+use super::chunk_list::ChunkList;
 use super::ooo::OooSeries;
 use super::open::BoxedChunk;
 use super::tail::{Slab, Tail};
@@ -46,6 +47,7 @@ pub(crate) enum OpenKind {
 
 /// What every append touches: two cache lines.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Hot {
     pub xor: XorState,
     /// First time of the open chunk.
@@ -61,7 +63,7 @@ pub(crate) struct Hot {
     pub tail: Tail,
 }
 
-const _: () = assert!(size_of::<Hot>() <= 136);
+const _: () = assert!(size_of::<Hot>() == 128);
 
 impl Hot {
     fn empty() -> Hot {
@@ -103,7 +105,7 @@ pub(crate) struct Cold {
     /// 0 = the slot is not in use.
     pub series_ref: u64,
     /// Ascending and disjoint, all before the open chunk.
-    pub chunks: Vec<MappedChunk>,
+    pub chunks: ChunkList,
     pub extra: Option<Box<Extra>>,
 }
 

@@ -50,8 +50,7 @@ fn page_bytes(page: &Page) -> usize {
 }
 
 fn cold_bytes(cold: &Cold) -> usize {
-    let chunks = cold.chunks.capacity() * size_of::<MappedChunk>();
-    chunks + cold.extra.as_ref().map_or(0, |extra| extra_bytes(extra))
+    cold.chunks.heap_bytes() + cold.extra.as_ref().map_or(0, |extra| extra_bytes(extra))
 }
 
 fn extra_bytes(extra: &Extra) -> usize {

@@ -45,6 +45,10 @@ impl Slab {
         &mut self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
     }
 
+    fn get(&self, at: u32) -> &Block {
+        &self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
+    }
+
     fn allocate(&mut self) -> u32 {
         if self.free == NONE {
             let base = (self.segments.len() * SEGMENT) as u32;
@@ -75,7 +79,7 @@ impl Slab {
 /// The inline part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tail {
-    first: u32,
+    /// The last block of the chain; its `next` is the first.
     last: u32,
     /// Bits in `bytes`.
     bits: u16,
@@ -87,7 +91,13 @@ pub(crate) struct Tail {
 impl Tail {
     /// Before a chunk: two zero bytes in place of its sample count.
     pub const EMPTY: Tail =
-        Tail { first: NONE, last: NONE, bits: 16, blocks: 0, bytes: [0; TAIL_BYTES] };
+        Tail { last: NONE, bits: 16, blocks: 0, bytes: [0; TAIL_BYTES] };
+
+    /// Bits of the inline part.
+    #[inline]
+    pub fn bits(&self) -> u16 {
+        self.bits
+    }
 
     /// Bytes of the chunk so far.
     pub fn len_bytes(&self) -> usize {
@@ -98,11 +108,13 @@ impl Tail {
     pub fn copy_to(&self, slab: &Slab, samples: u16, out: &mut Vec<u8>) {
         let start = out.len();
         out.reserve(self.len_bytes());
-        let mut at = self.first;
-        for _ in 0..self.blocks {
-            let block = &slab.segments[at as usize / SEGMENT][at as usize % SEGMENT];
-            out.extend_from_slice(&block.data);
-            at = block.next;
+        if self.blocks > 0 {
+            let mut at = slab.get(self.last).next;
+            for _ in 0..self.blocks {
+                let block = slab.get(at);
+                out.extend_from_slice(&block.data);
+                at = block.next;
+            }
         }
         out.extend_from_slice(&self.bytes[..usize::from(self.bits).div_ceil(8)]);
         out[start..start + 2].copy_from_slice(&samples.to_be_bytes());
@@ -110,7 +122,7 @@ impl Tail {
 
     /// Gives the blocks back; the tail is empty again.
     pub fn clear(&mut self, slab: &mut Slab) {
-        let mut at = self.first;
+        let mut at = self.last;
         for _ in 0..self.blocks {
             let next = slab.block(at).next;
             slab.release(at);
@@ -131,14 +143,13 @@ impl TailSink<'_> {
     #[inline(never)]
     fn spill(&mut self) {
         let at = self.slab.allocate();
+        let first = match std::mem::replace(&mut self.tail.last, at) {
+            NONE => at,
+            last => std::mem::replace(&mut self.slab.block(last).next, at),
+        };
         let block = self.slab.block(at);
-        block.next = NONE;
+        block.next = first;
         block.data.copy_from_slice(&self.tail.bytes[..BLOCK_BYTES]);
-        let last = std::mem::replace(&mut self.tail.last, at);
-        match last {
-            NONE => self.tail.first = at,
-            last => self.slab.block(last).next = at,
-        }
         self.tail.blocks += 1;
         self.tail.bytes.copy_within(BLOCK_BYTES.., 0);
         self.tail.bytes[TAIL_BYTES - BLOCK_BYTES..].fill(0);

@@ -3,12 +3,16 @@
 use model::{CancelToken, Matcher, SeriesRef, TimeRange};
 
 use super::apply::{Apply, Series};
-use super::series::{page_number, place};
+use super::log::LoggedAt;
+use super::series::{Slot, page_number, place};
 use super::{Head, lock, write};
 use crate::db::{DbError, Env};
 use crate::postings::postings_for_matchers;
 use crate::record::{RefTombstone, TombstonesEncoder};
 use crate::wal::{WalError, checkpoint, segments};
+
+/// Series deleted from under one hold of the commit lock.
+const DELETE_PIECE: usize = 1024;
 
 /// What came late, all of it in `chunks_head` now.
 #[derive(Clone, Copy, Debug)]
@@ -140,10 +144,23 @@ impl Head {
             postings_for_matchers(&*index, matchers, cache, &CancelToken::default())
                 .map_err(|e| DbError::Io(e.to_string()))?
         };
-        // No commit in between: what is deleted is what was there.
+        let mut last = None;
+        let logged = slots.chunks(DELETE_PIECE).try_for_each(|slots| {
+            last = self.delete_piece(range, slots)?.or(last.take());
+            Ok(())
+        });
+        if let Some((wal, at)) = last {
+            wal.settle(at).map_err(wal_failed)?;
+        }
+        logged
+    }
+
+    /// Deletes what a few series have at this moment. No commit comes in between, so log and memory
+    /// agree on what was there.
+    fn delete_piece(&self, range: TimeRange, slots: &[Slot]) -> Result<LoggedAt, DbError> {
         let _commits = self.lock_commit();
         let mut stones = Vec::new();
-        for slot in slots {
+        for &slot in slots {
             let Some(page) = self.pages.get(page_number(slot)) else { continue };
             let mut records = page.lock();
             let series_ref = records.cold[place(slot)].series_ref;
@@ -155,7 +172,7 @@ impl Head {
             }
         }
         if stones.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut record = Vec::new();
         let mut encoder = TombstonesEncoder::new(&mut record);
@@ -163,11 +180,20 @@ impl Head {
             let series = SeriesRef(*series_ref);
             encoder.push(RefTombstone { series, min_t: range.min, max_t: range.max });
         }
-        if let Some(wal) = self.wal() {
-            wal.log(&[&record]).map_err(|e| DbError::Io(e.to_string()))?;
-        }
+        let logged = match self.wal() {
+            Some(wal) => {
+                let record = std::iter::once(record.as_slice());
+                let at = wal.append(wal.prepare(record)).map_err(wal_failed)?;
+                Some((wal, at))
+            }
+            None => None,
+        };
         let mut tombstones = write(&self.tombstones);
         stones.into_iter().for_each(|(series_ref, range)| tombstones.add(series_ref, range));
-        Ok(())
+        Ok(logged)
     }
+}
+
+fn wal_failed(error: WalError) -> DbError {
+    DbError::Io(error.to_string())
 }

@@ -102,16 +102,16 @@ impl HeadView {
     ) {
         let (hot, cold) = (&records.hot[place], &records.cold[place]);
         let mut hidden = hidden_samples(records, place, self.pin.watermark);
-        let mut visible = |samples: usize| {
-            let now = hidden.min(samples);
-            hidden -= now;
+        let visible = |hidden: &mut usize, samples: usize| {
+            let now = samples.min(*hidden);
+            *hidden -= now;
             samples - now
         };
         // From the newest on, because what is hidden came last.
         match hot.open {
             OpenKind::None => {}
             OpenKind::Xor => {
-                let shown = visible(usize::from(hot.xor.samples()));
+                let shown = visible(&mut hidden, usize::from(hot.xor.samples()));
                 let span = TimeRange { min: hot.min_t, max: hot.xor.last_t() };
                 if shown > 0 && span.overlaps(range) {
                     let mut data = Vec::new();
@@ -122,7 +122,7 @@ impl HeadView {
             }
             OpenKind::Boxed => {
                 if let Some(open) = cold.boxed() {
-                    let shown = visible(open.samples());
+                    let shown = visible(&mut hidden, open.samples());
                     let span = TimeRange { min: hot.min_t, max: open.last_t() };
                     if shown > 0 && span.overlaps(range) {
                         let data = open.bytes().to_vec();
@@ -135,18 +135,26 @@ impl HeadView {
         }
         for chunk in cold.unwritten().iter().rev() {
             let samples = crate::chunk::num_samples(chunk.encoding, &chunk.data).unwrap_or(0);
-            let shown = visible(samples);
+            let shown = visible(&mut hidden, samples);
             if shown > 0 && chunk.range.overlaps(range) {
                 pieces.push((Piece::Copy(chunk.clone()), shown));
             }
         }
-        for chunk in cold.chunks.iter().rev() {
-            let shown = visible(usize::from(chunk.samples));
-            if chunk.max_t() < range.min {
-                break;
-            }
-            if shown > 0 && chunk.min_t <= range.max {
-                pieces.push((Piece::Mapped(*chunk), shown));
+        let newer = pieces.len();
+        let span = |c: &MappedChunk| TimeRange { min: c.min_t, max: c.max_t() };
+        if hidden == 0 {
+            pieces.extend(
+                (cold.chunks.iter().filter(|c| span(c).overlaps(range)))
+                    .map(|c| (Piece::Mapped(c), usize::from(c.samples))),
+            );
+            pieces[newer..].reverse();
+        } else {
+            let all: Vec<MappedChunk> = cold.chunks.iter().collect();
+            for chunk in all.iter().rev() {
+                let shown = visible(&mut hidden, usize::from(chunk.samples));
+                if shown > 0 && span(chunk).overlaps(range) {
+                    pieces.push((Piece::Mapped(*chunk), shown));
+                }
             }
         }
         pieces.reverse();
@@ -296,6 +304,23 @@ impl BlockReader for HeadView {
 
     fn label_ordered(&self) -> bool {
         false
+    }
+
+    /// In the order of refs.
+    fn arrange(&self, ids: &mut [SeriesId]) {
+        if self.head.order.is_kept() {
+            return;
+        }
+        let mut by_ref: Vec<(u64, SeriesId)> = Vec::with_capacity(ids.len());
+        for run in ids.chunk_by(|a, b| page_number(*a) == page_number(*b)) {
+            let page = self.head.pages.get(page_number(run[0]));
+            let records = page.map(|page| page.lock());
+            let series_ref = |id| records.as_ref().map_or(0, |r| r.cold[place(id)].series_ref);
+            by_ref.extend(run.iter().map(|&id| (series_ref(id), id)));
+        }
+        // Stable: it makes use of the runs that are in order.
+        by_ref.sort();
+        ids.iter_mut().zip(by_ref).for_each(|(id, (_, next))| *id = next);
     }
 
     fn labels(&self, id: SeriesId) -> Result<Labels, QueryError> {

@@ -78,6 +78,7 @@ impl Querier for MergeQuerier {
             [] => Ok(Arc::new(MergedSelection::default())),
             // Alone in the view, a source keeps its order; so does one that has label order.
             [(source, ids)] if self.sources.len() == 1 || source.label_ordered() => {
+                source.arrange(ids);
                 ids.truncate(limit);
                 Ok(Arc::new(SourceSelection::new(source.clone(), std::mem::take(ids))))
             }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::compression::Compressor;
 use super::metrics::add;
 use super::page::{Framed, PAGE_SIZE};
+use super::prepared::Scratch;
 use super::state::{KEEP_CAPACITY, Piece, State, frame_pieces, next_index, pieces_len};
 use super::sync::{self, SYNC_EARLY};
 use super::tail::Published;
@@ -33,15 +33,6 @@ pub(super) struct Shared {
     published: Arc<Published>,
     scratch: Mutex<Vec<Scratch>>,
     pub(super) metrics: WalMetrics,
-}
-
-/// What compressing one call's records needs; used again by later calls.
-#[derive(Default)]
-struct Scratch {
-    compressor: Compressor,
-    bytes: Vec<u8>,
-    /// Ends of the compressed records in `bytes`; `None` for one logged as it is.
-    ends: Vec<Option<usize>>,
 }
 
 impl Wal {
@@ -83,15 +74,8 @@ impl Wal {
     /// together they are larger than a segment. A full disk is an error like any other: the log
     /// works again when there is space.
     pub fn log(&self, records: &[&[u8]]) -> Result<LogPosition, WalError> {
-        let mut scratch = self.shared.take_scratch();
-        let pieces = self.shared.compress(records, &mut scratch);
-        let logged = self.shared.log(&pieces);
-        drop(pieces);
-        self.shared.give_scratch(scratch);
-        let position = logged?;
-        if self.shared.options.sync == SyncPolicy::Always {
-            self.shared.sync_until(position)?;
-        }
+        let position = self.append(self.prepare(records.iter().copied()))?;
+        self.settle(position)?;
         Ok(position)
     }
 
@@ -204,7 +188,7 @@ impl Shared {
         Ok(state)
     }
 
-    fn log(&self, mut pieces: &[Piece<'_>]) -> Result<LogPosition, WalError> {
+    pub(super) fn log(&self, mut pieces: &[Piece<'_>]) -> Result<LogPosition, WalError> {
         let mut state = self.ready()?;
         let size = self.options.segment_size;
         // All of them into one segment, if one can hold them.
@@ -323,41 +307,8 @@ impl Shared {
         }
     }
 
-    fn compress<'a>(&self, records: &[&'a [u8]], scratch: &'a mut Scratch) -> Vec<Piece<'a>> {
-        let Scratch { compressor, bytes, ends } = scratch;
-        bytes.clear();
-        ends.clear();
-        let mut saved = 0;
-        for record in records {
-            let start = bytes.len();
-            let smaller = compressor.compress(self.options.compression, record, bytes);
-            ends.push(smaller.then_some(bytes.len()));
-            saved += if smaller { record.len() - (bytes.len() - start) } else { 0 };
-        }
-        add(&self.metrics.record_bytes_saved, saved as u64);
-        let flags = self.options.compression.flags();
-        let mut rest: &[u8] = bytes;
-        let mut start = 0;
-        let pieces = records.iter().zip(ends).map(|(record, end)| match *end {
-            None => Piece { data: record, flags: 0 },
-            Some(end) => {
-                let (data, behind) = rest.split_at(end - start);
-                (rest, start) = (behind, end);
-                Piece { data, flags }
-            }
-        });
-        pieces.collect()
-    }
-
-    fn take_scratch(&self) -> Scratch {
-        let mut pool = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.pop().unwrap_or_default()
-    }
-
-    fn give_scratch(&self, scratch: Scratch) {
-        if scratch.bytes.capacity() <= KEEP_CAPACITY {
-            self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        }
+    pub(super) fn scratch_pool(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses everything from now on and waits until the background thread has gone.

@@ -94,6 +94,7 @@ impl Replay<'_> {
         let mut index = self.head.index_mut();
         index.unlink(&slots);
         index.release(&slots);
+        index.tidy();
         drop(index);
         // What it remembers of pairs may be free now.
         self.memory = Default::default();

@@ -269,7 +269,6 @@ impl<'h> Worker<'h> {
         let metrics = &self.head.metrics;
         metrics.chunks.add((chunks.len() + late.len()) as u64);
         metrics.chunks_created.add((chunks.len() + late.len()) as u64);
-        series.records.cold[series.place].chunks.reserve_exact(chunks.len());
         for chunk in chunks {
             if series.last_t().is_some_and(|last| last >= chunk.min_t) {
                 // Nothing that was stored may be lost: it is merged when read.

@@ -1,0 +1,167 @@
+//! ChunkList: where the full in-order chunks of a series stand in `chunks_head`.
+//!
+//! A series has a handful of them and looks at them rarely, so they are kept as varints, each chunk
+//! by its distance from the one before: a dozen bytes instead of 24. What must hold: any chunks come
+//! back as they went in; it is made for ascending ones, where the numbers are small.
+
+use super::series::MappedChunk;
+use crate::encoding::{DecBuf, DecodeError, EncBuf};
+
+/// Chunks in the order in which they were added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChunkList(Box<[u8]>);
+
+/// What the next chunk is told relative to.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    chunk_ref: u64,
+    max_t: i64,
+}
+
+/// Reads the chunks one after another.
+#[derive(Clone)]
+pub(crate) struct Iter<'a> {
+    buf: DecBuf<'a>,
+    before: Before,
+}
+
+fn put(out: &mut Vec<u8>, before: &mut Before, chunk: &MappedChunk) {
+    out.put_varint(chunk.chunk_ref.wrapping_sub(before.chunk_ref) as i64);
+    out.put_varint(chunk.min_t.wrapping_sub(before.max_t));
+    out.put_uvarint(u64::from(chunk.span_ms));
+    out.put_uvarint(u64::from(chunk.samples));
+    out.put_u8(chunk.encoding);
+    *before = Before { chunk_ref: chunk.chunk_ref, max_t: chunk.max_t() };
+}
+
+impl Iter<'_> {
+    fn read(&mut self) -> Result<MappedChunk, DecodeError> {
+        let (buf, before) = (&mut self.buf, self.before);
+        let chunk = MappedChunk {
+            chunk_ref: before.chunk_ref.wrapping_add(buf.varint()? as u64),
+            min_t: before.max_t.wrapping_add(buf.varint()?),
+            span_ms: buf.uvarint()? as u32,
+            samples: buf.uvarint()? as u16,
+            encoding: buf.u8()?,
+        };
+        self.before = Before { chunk_ref: chunk.chunk_ref, max_t: chunk.max_t() };
+        Ok(chunk)
+    }
+}
+
+impl Iterator for Iter<'_> {
+    type Item = MappedChunk;
+
+    fn next(&mut self) -> Option<MappedChunk> {
+        if self.buf.is_empty() {
+            return None;
+        }
+        // Written by `put`: it can be read.
+        self.read().ok()
+    }
+}
+
+impl ChunkList {
+    /// The chunks in order.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { buf: DecBuf::new(&self.0), before: Before::default() }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// The first chunk.
+    pub fn first(&self) -> Option<MappedChunk> {
+        self.iter().next()
+    }
+
+    /// The last chunk.
+    pub fn last(&self) -> Option<MappedChunk> {
+        self.iter().last()
+    }
+
+    /// Adds chunks behind the others.
+    pub fn extend(&mut self, chunks: &[MappedChunk]) {
+        if chunks.is_empty() {
+            return;
+        }
+        let mut all = self.iter();
+        all.by_ref().for_each(drop);
+        let mut before = all.before;
+        let mut bytes = std::mem::take(&mut self.0).into_vec();
+        bytes.reserve_exact(24 * chunks.len());
+        chunks.iter().for_each(|chunk| put(&mut bytes, &mut before, chunk));
+        self.0 = bytes.into_boxed_slice();
+    }
+
+    /// Adds a chunk behind the others.
+    pub fn push(&mut self, chunk: MappedChunk) {
+        self.extend(&[chunk]);
+    }
+
+    /// Drops the chunks for which `keep` says no; how many that were.
+    pub fn retain(&mut self, keep: impl Fn(&MappedChunk) -> bool) -> usize {
+        if self.iter().all(|chunk| keep(&chunk)) {
+            return 0;
+        }
+        let total = self.len();
+        let kept: Vec<MappedChunk> = self.iter().filter(keep).collect();
+        *self = ChunkList::default();
+        self.extend(&kept);
+        total - kept.len()
+    }
+
+    /// Bytes outside the structure.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn chunk()(chunk_ref: u64, min_t: i64, span_ms: u32, samples: u16, encoding: u8) -> MappedChunk {
+            MappedChunk { chunk_ref, min_t, span_ms, samples, encoding }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_chunks_come_back(chunks in proptest::collection::vec(chunk(), 0..12), odd: bool) {
+            let mut list = ChunkList::default();
+            let (front, back) = chunks.split_at(chunks.len() / 2);
+            front.iter().for_each(|c| list.push(*c));
+            list.extend(back);
+            prop_assert_eq!(list.iter().collect::<Vec<_>>(), chunks.clone());
+            prop_assert_eq!(list.first(), chunks.first().copied());
+            prop_assert_eq!(list.last(), chunks.last().copied());
+
+            let keep = |c: &MappedChunk| (c.samples % 2 == 1) == odd;
+            let mut kept = chunks.clone();
+            kept.retain(keep);
+            prop_assert_eq!(list.retain(keep), chunks.len() - kept.len());
+            prop_assert_eq!(list.iter().collect::<Vec<_>>(), kept);
+        }
+    }
+
+    #[test]
+    fn usual_chunks_take_a_dozen_bytes() {
+        let mut list = ChunkList::default();
+        for i in 0..10i64 {
+            list.push(MappedChunk {
+                chunk_ref: 3 << 32 | (i as u64 * 11_000_000 + 8),
+                min_t: 1_790_000_000_000 + i * 1_800_000,
+                span_ms: 1_785_000,
+                samples: 120,
+                encoding: 1,
+            });
+        }
+        assert!(list.heap_bytes() <= 10 * 13 + 6, "{}", list.heap_bytes());
+    }
+}
