@@ -313,8 +313,7 @@ fn main() -> Result<(), Failure> {
     let before = status("RssAnon");
     let db = open(dir)?;
     let used = Used::default();
-    let mut report =
-        Report { before, maintenance_cpu: 0, maintenance_ms: 0, hours: Vec::new() };
+    let mut report = Report { before, maintenance_cpu: 0, maintenance_ms: 0, hours: Vec::new() };
     let clock = Instant::now();
     append_all(&db, &work, &used, &mut report)?;
     let wall = clock.elapsed().as_nanos() - report.maintenance_ms * 1_000_000;

@@ -107,13 +107,6 @@ impl Db {
         if self.closed.load(Ordering::Acquire) { Err(DbError::Closed) } else { Ok(()) }
     }
 
-    /// Makes everything logged so far durable.
-    pub fn sync_wal(&self) -> Result<(), DbError> {
-        self.check_open()?;
-        let sync = |log: Arc<Wal>| log.sync().map_err(|e| DbError::Io(e.to_string()));
-        self.head.wal().map_or(Ok(()), sync)
-    }
-
     /// Takes over what a configuration reload changed.
     pub fn apply(&self, runtime: RuntimeOptions) -> Result<(), DbError> {
         self.check_open()?;

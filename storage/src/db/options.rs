@@ -33,8 +33,7 @@ pub enum WalFsync {
     Off,
     /// Before each commit is acknowledged.
     EachCommit,
-    /// At most this many milliseconds after the write; whoever drives the database calls
-    /// [`crate::db::Db::sync_wal`] that often.
+    /// At most this many milliseconds after the write, on a thread of the log's own.
     Interval(u64),
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use model::columns::HistogramValue;
 use model::{AppendError, Exemplar, FloatHistogram, Histogram, Labels, Metadata, SeriesRef};
 
-use super::{Head, lock};
 use super::batch::{StagedFloat, StagedHistogram};
 use super::ooo::OooLog;
+use super::{Head, lock};
 use crate::record::{
     ExemplarsEncoder, HistogramKind, HistogramsEncoder, MetadataEncoder, RefMetadata,
     SamplesEncoder, SamplesVersion, SeriesEncoder,

@@ -90,8 +90,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     /// Before a chunk: two zero bytes in place of its sample count.
-    pub const EMPTY: Tail =
-        Tail { last: NONE, bits: 16, blocks: 0, bytes: [0; TAIL_BYTES] };
+    pub const EMPTY: Tail = Tail { last: NONE, bits: 16, blocks: 0, bytes: [0; TAIL_BYTES] };
 
     /// Bits of the inline part.
     #[inline]

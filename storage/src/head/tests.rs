@@ -125,3 +125,48 @@ fn histograms_and_floats_share_a_series() {
         .sum();
     assert_eq!(total, 300);
 }
+
+/// Refs of the series of a selection, in its order.
+fn selected(head: &Arc<Head>) -> Vec<u64> {
+    let view = HeadView::new(head.clone(), i64::MIN);
+    let mut ids = view.postings(&[], &CancelToken::default()).unwrap();
+    view.arrange(&mut ids);
+    ids.iter().map(|&slot| head.series_ref(slot).unwrap()).collect()
+}
+
+#[test]
+fn selections_are_in_order_of_refs() {
+    let head = head(Options::default());
+    let add = |app: &mut Box<dyn Appender>, i: usize, t: i64| {
+        let r = app.series(&labels(i)).unwrap();
+        app.append(r, t, 0, Value::Float(1.0)).unwrap();
+        r.0
+    };
+    // Two appenders at once: the later refs are committed first.
+    let mut first = head.appender(AppendOptions::default());
+    let mut second = head.appender(AppendOptions::default());
+    let mut refs: Vec<u64> = (0..300).map(|i| add(&mut first, i, 1000)).collect();
+    refs.extend((300..600).map(|i| add(&mut second, i, 1000)));
+    second.commit().unwrap();
+    first.commit().unwrap();
+    assert_eq!(selected(&head), refs);
+
+    // Slots that are used again.
+    let mut app = head.appender(AppendOptions::default());
+    for i in (0..600).step_by(3) {
+        add(&mut app, i, 20_000_000);
+    }
+    app.commit().unwrap();
+    let mut garbage = Garbage::default();
+    garbage.truncate(&head, 10_000_000, None);
+    garbage.collect(&head);
+    let mut left: Vec<u64> = refs.iter().copied().step_by(3).collect();
+    assert_eq!(selected(&head), left);
+    let mut app = head.appender(AppendOptions::default());
+    left.extend((1000..1100).map(|i| add(&mut app, i, 20_000_000)));
+    app.commit().unwrap();
+    let view = HeadView::new(head.clone(), i64::MIN);
+    let ids = view.postings(&[], &CancelToken::default()).unwrap();
+    assert!(ids.iter().all(|&id| id < 600), "slots are used again");
+    assert_eq!(selected(&head), left);
+}

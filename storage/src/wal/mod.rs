@@ -81,8 +81,9 @@ pub struct Options {
     /// Compression of records; one that does not become smaller stays as it is.
     pub compression: Compression,
     pub sync: SyncPolicy,
-    /// Makes the thread that syncs. Without it nothing is synced in the background: whoever drives
-    /// the log calls [`Wal::sync`].
+    /// Makes the thread that syncs. Without it, or when it runs the task at once because there is
+    /// no thread to be had, nothing is synced in the background: whoever drives the log calls
+    /// [`Wal::sync`].
     pub spawn: Option<Spawn>,
 }
 

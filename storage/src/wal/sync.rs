@@ -132,7 +132,16 @@ pub(super) fn start(shared: &Arc<Shared>) {
     }
     shared.lock().thread = true;
     let worker = shared.clone();
-    spawn("wal-sync", Box::new(move || worker.work()));
+    let caller = std::thread::current().id();
+    let work = move || {
+        // Whoever has no thread left may run it on the caller's, which must go on.
+        if std::thread::current().id() == caller {
+            worker.lock().thread = false;
+        } else {
+            worker.work();
+        }
+    };
+    spawn("wal-sync", Box::new(work));
 }
 
 impl Shared {
@@ -155,6 +164,11 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// Bytes of a segment from which on it is about to end.
+    pub(super) fn near_end(&self) -> u64 {
+        self.options.segment_size - self.options.segment_size / 64
+    }
+
     fn work_once<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         let SyncPolicy::Interval(interval) = self.options.sync else {
             let ended = std::mem::take(&mut state.ended);
@@ -167,8 +181,13 @@ impl Shared {
             }
             return self.lock();
         };
+        // Near its end a segment is synced once more, so that little is left to sync when it ends:
+        // commits wait for that.
+        let near_end = self.near_end();
         let hurry = |state: &State| {
-            state.closed || (state.stopped.is_none() && state.unsynced.len() >= SYNC_EARLY)
+            let early = state.unsynced.len() >= SYNC_EARLY
+                || (state.end >= near_end && state.synced < near_end);
+            state.closed || (state.stopped.is_none() && early)
         };
         (state, _) = self
             .changed

@@ -240,7 +240,9 @@ impl Shared {
         }
         let was = state.unsynced.len();
         state.unsynced.add(before, pieces);
-        if idle || (was < SYNC_EARLY && state.unsynced.len() >= SYNC_EARLY) {
+        let near_end = self.near_end();
+        let ends_soon = before < near_end && state.end >= near_end;
+        if idle || ends_soon || (was < SYNC_EARLY && state.unsynced.len() >= SYNC_EARLY) {
             self.changed.notify_all();
         }
         Ok(())
