@@ -232,7 +232,9 @@ fn append_all(db: &Arc<Db>, work: &Work, used: &Used, report: &mut Report) -> Re
         let mut failed: Result<(), Failure> = Ok(());
         for round in 0..work.rounds {
             begin.wait();
+            let clock = Instant::now();
             end.wait();
+            report.wall_ns += if round > 0 { clock.elapsed().as_nanos() } else { 0 };
             failed = failed.and_then(|()| report.after_round(db, work, round));
         }
         threads.into_iter().for_each(|t| match t.join() {
@@ -247,7 +249,8 @@ fn append_all(db: &Arc<Db>, work: &Work, used: &Used, report: &mut Report) -> Re
 struct Report {
     before: u64,
     maintenance_cpu: u64,
-    maintenance_ms: u128,
+    /// Of appending.
+    wall_ns: u128,
     /// By hour of data: bytes of anonymous memory and of the head's own count at round ends, added
     /// up, with their highest.
     hours: Vec<Hour>,
@@ -263,15 +266,15 @@ struct Hour {
 
 impl Report {
     fn after_round(&mut self, db: &Arc<Db>, work: &Work, round: usize) -> Result<(), Failure> {
-        let (clock, busy) = (Instant::now(), cpu());
+        let busy = cpu();
         if db.wants_maintenance() {
             db.maintain()?;
         }
         self.maintenance_cpu += cpu() - busy;
-        self.maintenance_ms += clock.elapsed().as_millis();
         let minutes = (round as i64 * work.interval / 60_000) as usize;
         let before = (round as i64 - 1) * work.interval / 60_000;
-        if minutes % 3 == 0 && before != minutes as i64 || round + 1 == work.rounds {
+        let due = minutes.is_multiple_of(3) && before != minutes as i64;
+        if due || round + 1 == work.rounds {
             let hour = minutes / 60;
             self.hours.resize(self.hours.len().max(hour + 1), Hour::default());
             let h = &mut self.hours[hour];
@@ -313,17 +316,15 @@ fn main() -> Result<(), Failure> {
     let before = status("RssAnon");
     let db = open(dir)?;
     let used = Used::default();
-    let mut report = Report { before, maintenance_cpu: 0, maintenance_ms: 0, hours: Vec::new() };
-    let clock = Instant::now();
+    let mut report = Report { before, maintenance_cpu: 0, wall_ns: 0, hours: Vec::new() };
     append_all(&db, &work, &used, &mut report)?;
-    let wall = clock.elapsed().as_nanos() - report.maintenance_ms * 1_000_000;
     let series = work.series as f64;
     let samples = (series * (work.rounds as f64 - 1.0)).max(1.0);
     println!("create: {:.0} ns of CPU a series", used.create.into_inner() as f64 / series);
     println!(
         "append: {:.1} ns of CPU a sample with the log, {:.1} ns on the clock with {} appenders",
         used.append.into_inner() as f64 / samples,
-        wall as f64 / samples,
+        report.wall_ns as f64 / samples,
         work.appenders
     );
     println!("maintenance: {:.1} s of CPU", report.maintenance_cpu as f64 / 1e9);
