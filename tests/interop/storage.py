@@ -2,15 +2,17 @@
 each other, and must print the same text byte for byte.
 
 Environment: PEER_TSDB (built from ./peer) and OUR_TSDB (storage/examples/interop) are paths of binaries. Run through
-./run; `storage.py -k NAME` runs one test by hand.
+./run, or one test by hand: `storage.py Storage.test_relay`; KEEP=1 keeps the directories.
 """
 
-import difflib
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -25,9 +27,44 @@ def run(binary, steps, may_die=False):
     """Executes a script; returns what it printed."""
     script = "".join(json.dumps(s) + "\n" for s in steps)
     done = subprocess.run([binary], input=script.encode(), capture_output=True, timeout=LIMIT_SECONDS)
-    if done.returncode != (-9 if may_die else 0):
+    if done.returncode not in ((0, -9) if may_die else (0,)):
         raise AssertionError(f"{binary}: exit {done.returncode}\n{done.stderr.decode()[-2000:]}")
     return done.stdout.decode().splitlines()
+
+
+HISTOGRAM = re.compile(r"^(\{.*\} -?\d+ -?\d+ )([if]) \d (.*) \[(.*)\]\[(.*)\] \[(.*)\]\[(.*)\] (\[.*\])$")
+
+
+def plain(lines):
+    """The samples of a dump, histograms without what a restart may change: the hint about counter resets and buckets
+    that nothing fell into."""
+    found = []
+    for line in lines:
+        # Labels and exemplars end with a brace, names with their values do not begin with one.
+        if not line.startswith("{") or line.endswith("}"):
+            continue
+        match = HISTOGRAM.match(line)
+        if match:
+            at, kind, head, *sides, custom = match.groups()
+            line = (at, kind, head, used(kind, *sides[:2]), used(kind, *sides[2:]), custom)
+        found.append(line)
+    return found
+
+
+def used(kind, spans, buckets):
+    """Index and count of the buckets that are not empty."""
+    found, at, total = [], 0, 0
+    buckets = iter(buckets.split())
+    for span in spans.split():
+        offset, length = map(int, span.split(":"))
+        at += offset
+        for at in range(at, at + length):
+            bucket = next(buckets)
+            total = total + int(bucket) if kind == "i" else bucket
+            if total not in (0, "0"):
+                found.append((at, total))
+        at += 1
+    return found
 
 
 class Storage(unittest.TestCase):
@@ -52,24 +89,28 @@ class Storage(unittest.TestCase):
     def assert_same(self, ours, theirs, what):
         if ours == theirs:
             return
-        lines = list(difflib.unified_diff(theirs, ours, "prometheus", "epimetheus", lineterm="", n=1)) \
-            if max(len(ours), len(theirs)) < 3000 else \
-            [f"line {i}\n-{b}\n+{a}" for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
-        shown = "\n".join(line[:400] for line in lines[:12])
+        both = enumerate(zip(ours, theirs))
+        at = next((i for i, (a, b) in both if a != b), min(len(ours), len(theirs)))
+        around = range(max(at - 2, 0), at + 4)
+        shown = "\n".join(
+            f"{i} {name} {str(lines[i])[:300]}"
+            for name, lines in (("ours  ", ours), ("theirs", theirs)) for i in around if i < len(lines)
+        )
         self.fail(f"{what}: {len(ours)} lines of ours, {len(theirs)} of theirs\n{shown}")
 
     def both_read(self, directory, flavour, what):
         """Both sides read copies of a directory; they must see the same. Returns the samples."""
         self.assert_same(run(OURS, look_closed(directory)), run(THEIRS, look_closed(directory)), f"{what}, closed")
-        seen = []
+        opened, closed = {**flavour.open, "dir": ""}, {"op": "close"}
+        seen, maintained = [], []
         for binary in (OURS, THEIRS):
-            opened = {**flavour.open, "dir": self.copy(directory)}
-            dump = run(binary, [opened, LOOK[0], {"op": "close"}])
-            rest = run(binary, [opened, *LOOK, {"op": "maintain"}, *LOOK, {"op": "close"}])
-            seen.append((dump, rest))
-        self.assert_same(seen[0][0], seen[1][0], f"{what}, opened")
-        self.assert_same(seen[0][1], seen[1][1], f"{what}, opened again, maintained")
-        return seen[1][0]
+            opened["dir"] = self.copy(directory)
+            seen.append(run(binary, [opened, *LOOK, closed]))
+            maintained.append(run(binary, [opened, {"op": "maintain"}, *LOOK, closed]))
+        self.assert_same(*seen, f"{what}, opened")
+        # Late samples go to blocks in chunks of other bounds.
+        self.assert_same(*map(plain, maintained), f"{what}, opened again and maintained")
+        return seen[0]
 
     def test_same_script(self):
         for flavour in FLAVOURS:
@@ -79,13 +120,90 @@ class Storage(unittest.TestCase):
                     story = Story(1, flavour)
                     directory = self.path(f"{flavour.name}-{name}")
                     opened = {**flavour.open, "dir": directory}
-                    steps = [opened, *story.ingest(50), *LOOK, *story.delete(), *story.ingest(100), *story.delete(), *LOOK]
+                    steps = [opened, *story.ingest(53), *LOOK, *story.delete(), *story.ingest(97), *story.delete(), *LOOK]
                     steps += [{"op": "close"}, opened, *LOOK, {"op": "clean"}, *story.ingest(45), *LOOK, *story.delete(), LOOK[0]]
                     printed.append(run(binary, [*steps, {"op": "close"}]))
                 self.assert_same(printed[0], printed[1], "same script")
                 for name in ("ours", "theirs"):
                     samples = self.both_read(self.path(f"{flavour.name}-{name}"), flavour, f"directory {name}")
                     self.assertGreater(len(samples), 10_000)
+
+    def test_relay(self):
+        """One directory goes Prometheus, us, Prometheus, us, each adding to it."""
+        for flavour in FLAVOURS:
+            with self.subTest(flavour=flavour.name):
+                story, directory = Story(2, flavour), self.path(f"relay-{flavour.name}")
+                opened, before = {**flavour.open, "dir": directory}, []
+                alone = [{**opened, "dir": self.path(f"alone-{flavour.name}")}]
+                for turn, binary in enumerate((THEIRS, OURS, THEIRS, OURS)):
+                    steps = [*story.ingest(49), *(story.delete() if turn else [])]
+                    alone += [*steps, {"op": "close"}, alone[0]]
+                    ended = [{"op": "close"}] if turn % 2 else [{"op": "kill"}]
+                    printed = run(binary, [opened, *LOOK, *steps, *LOOK, *ended], may_die=True)
+                    found = plain(printed)
+                    self.assert_same(before, found[:len(before)], f"turn {turn}: what the other left")
+                    before = plain(self.both_read(directory, flavour, f"turn {turn}"))
+                    self.assert_same(before, found[len(found) - len(before):], f"turn {turn}: what stays")
+                whole = run(THEIRS, [*alone, *LOOK, {"op": "close"}])
+                self.assert_same(before, plain(whole), "relayed or not")
+
+    def test_killed_at_any_time(self):
+        """Killed from outside at a random moment: what was acknowledged is there, for both."""
+        for seed in range(6):
+            flavour = FLAVOURS[seed % len(FLAVOURS)]
+            for name, binary in (("ours", OURS), ("theirs", THEIRS)):
+                with self.subTest(flavour=flavour.name, seed=seed, writer=name):
+                    directory = self.path(f"killed-{name}-{seed}")
+                    steps = [{**flavour.open, "dir": directory}, *Story(3 + seed, flavour).ingest(120)]
+                    acknowledged = self.killed(binary, steps, random.Random(seed))
+                    seen = self.both_read(directory, flavour, f"{acknowledged} steps acknowledged")
+                    self.assertTrue(plain(seen) in self.possible(flavour, steps, acknowledged), f"after {acknowledged}")
+
+    def killed(self, binary, steps, rng):
+        """Runs a script, kills it after some answer; returns how many of its steps were surely done."""
+        commits = sum(s["op"] == "commit" for s in steps)
+        wanted = rng.randrange(commits // 4, commits)
+        process = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        script = "".join(json.dumps(s) + "\n" for s in steps).encode()
+        # Never closed by this thread, so that the end of the script is not what ends the process.
+        writer = threading.Thread(target=_write, args=(process.stdin, script))
+        writer.start()
+        acknowledged = 0
+        for line in process.stdout:
+            number, what = line.split(b" ", 1)
+            if what == b"commit\n":
+                acknowledged, wanted = int(number), wanted - 1
+            if wanted == 0:
+                time.sleep(rng.random() * 0.01)
+                process.kill()
+                break
+        for line in process.stdout:
+            number, what = line.split(b" ", 1)
+            if what == b"commit\n":
+                acknowledged = int(number)
+        process.wait()
+        writer.join()
+        process.stdin.close()
+        process.stdout.close()
+        return acknowledged
+
+    def possible(self, flavour, steps, acknowledged):
+        """What may be there: all that was acknowledged, perhaps with the commit that was under way."""
+        opened = {**flavour.open, "dir": tempfile.mkdtemp(dir=self.directory)}
+        rest = steps[acknowledged:]
+        behind = next((i + 1 for i, s in enumerate(rest) if s["op"] == "commit"), len(rest))
+        end = [*LOOK, {"op": "close"}]
+        for steps in (steps[1:acknowledged], steps[1:acknowledged] + rest[:behind]):
+            opened["dir"] = tempfile.mkdtemp(dir=self.directory)
+            yield plain(run(THEIRS, [opened, *steps, *end]))
+
+
+def _write(stream, script):
+    try:
+        stream.write(script)
+        stream.flush()
+    except BrokenPipeError:
+        pass
 
 
 if __name__ == "__main__":

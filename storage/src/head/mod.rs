@@ -23,6 +23,7 @@ mod mmap;
 mod ooo;
 mod open;
 mod order;
+mod parts;
 mod refs;
 pub(crate) mod replay;
 mod series;

@@ -110,28 +110,7 @@ pub(crate) fn columns_of(samples: &[OooSample]) -> Columns {
     columns
 }
 
-/// Merges two runs; where both have a time, `first` is kept.
-pub(crate) fn merge(first: &Columns, second: &Columns) -> Columns {
-    let mut out = Columns::default();
-    let (mut i, mut j) = (0, 0);
-    while i < first.len() || j < second.len() {
-        let take_first = match (first.timestamps.get(i), second.timestamps.get(j)) {
-            (Some(a), Some(b)) => {
-                if a == b {
-                    j += 1;
-                }
-                a <= b
-            }
-            (a, _) => a.is_some(),
-        };
-        let (from, at) = if take_first { (first, &mut i) } else { (second, &mut j) };
-        push_from(from, *at, &mut out);
-        *at += 1;
-    }
-    out
-}
-
-/// Appends sample `at` of `from`. Where runs meet nothing is known about counter resets.
+/// Appends sample `at` of `from`.
 pub(crate) fn push_from(from: &Columns, at: usize, out: &mut Columns) {
     let t = from.timestamps[at];
     match from.histogram(at) {
@@ -282,22 +261,5 @@ impl Apply<'_> {
             xor2: self.xor2 || self.start_timestamps,
             histogram_st: self.histogram_st,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merging_keeps_order_and_the_first() {
-        let run = |ts: &[(i64, f64)]| {
-            let mut c = Columns::default();
-            ts.iter().for_each(|&(t, v)| c.push_float(t, v));
-            c
-        };
-        let out =
-            merge(&run(&[(1, 1.0), (3, 3.0), (9, 9.0)]), &run(&[(0, 0.5), (3, 7.0), (4, 4.0)]));
-        assert_eq!(out, run(&[(0, 0.5), (1, 1.0), (3, 3.0), (4, 4.0), (9, 9.0)]));
     }
 }

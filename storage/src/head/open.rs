@@ -102,7 +102,9 @@ impl BoxedChunk {
     ) -> Result<Option<BoxedChunk>, ChunkError> {
         let next = self.encoder.append(before.map(|b| &b.encoder), start_t, t, value)?;
         if let Some(encoder) = next {
-            return Ok(Some(BoxedChunk { encoder, last_t: t, last_float: 0.0, predicted: false }));
+            // As in Prometheus, where the cut that a histogram forces leaves the mark set: the new
+            // chunk ends with its range unless it grows to twice its size.
+            return Ok(Some(BoxedChunk { encoder, last_t: t, last_float: 0.0, ..*self }));
         }
         self.last_t = t;
         if let Value::Float(v) = value {
@@ -147,5 +149,51 @@ pub(crate) fn same_histogram(a: &HistogramValue, b: &HistogramValue) -> bool {
                 && bits(&a.custom_values, &b.custom_values)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::cut::range_end;
+    use model::{Histogram, Span};
+
+    fn histogram(count: u64, buckets: usize) -> Histogram {
+        let mut positive_buckets = vec![0; buckets];
+        positive_buckets[0] = count as i64;
+        Histogram {
+            count: count * buckets as u64,
+            sum: count as f64 * 0.7,
+            positive_spans: vec![Span { offset: 0, length: buckets as u32 }],
+            positive_buckets,
+            ..Histogram::default()
+        }
+    }
+
+    /// A chunk whose end was predicted, cut by a counter reset: the one behind it predicts no end.
+    #[test]
+    fn a_forced_cut_keeps_the_mark_of_a_prediction() {
+        const RANGE: i64 = 7_200_000;
+        let mut chunk = BoxedChunk::new(Encoding::Histogram);
+        let mut next_at = range_end(0, RANGE);
+        let mut count = 0;
+        let mut ends = Vec::new();
+        let mut min_t = 0;
+        for i in 0..200i64 {
+            let t = i * 1000;
+            count = if i == 20 { 1 } else { count + 1 };
+            let h = histogram(count, 40);
+            if i > 0 && chunk.histogram_cut(&mut next_at, min_t, t, RANGE) {
+                ends.push(i);
+                break;
+            }
+            if let Some(next) = chunk.push(None, t, 0, Value::Histogram(&h)).unwrap() {
+                ends.push(i);
+                (chunk, min_t, next_at) = (next, t, range_end(t, RANGE));
+            }
+        }
+        // Without the mark the second chunk would end near 1,024 bytes.
+        assert_eq!(ends[0], 20);
+        assert!(ends.len() == 1 || chunk.bytes().len() >= 2048, "{ends:?} {}", chunk.bytes().len());
     }
 }

@@ -12,7 +12,8 @@ use roaring::RoaringBitmap;
 use super::Head;
 use super::apply::hidden_samples;
 use super::isolation::ViewPin;
-use super::ooo::{OooSeries, columns_of, merge};
+use super::ooo::{OooSeries, columns_of};
+use super::parts::{Part, clip, merge_parts, span_of};
 use super::series::{MappedChunk, OpenKind, Records, Slot, page_number, place};
 use crate::chunk::{CutRule, EncodeOptions, decode, encode};
 use crate::postings::{label_values, postings_for_matchers};
@@ -189,23 +190,30 @@ impl HeadView {
         decode(chunk.encoding, &chunk.data, range, out).map_err(corrupt)
     }
 
-    /// All samples that came late and lie inside `range`.
-    fn late_columns(&self, ooo: &OooSeries, range: TimeRange) -> Result<Columns, QueryError> {
-        let mut merged = columns_of(&ooo.samples);
-        clip(&mut merged, range);
-        let mapped = ooo
-            .chunks
-            .iter()
-            .filter(|c| TimeRange { min: c.min_t, max: c.max_t() }.overlaps(range));
-        let waiting = ooo.unwritten.iter().filter(|c| c.range.overlaps(range));
-        let pieces =
-            mapped.map(|c| Piece::Mapped(*c)).chain(waiting.map(|c| Piece::Copy(c.clone())));
-        for piece in pieces {
-            let mut columns = Columns::default();
-            self.decode(piece, usize::MAX, range, &mut columns)?;
-            merged = merge(&merged, &columns);
+    /// What came late and lies inside `range`, chunk by chunk. Histograms that are not in a chunk
+    /// yet are read as if they were: that settles what their hints say of each other.
+    fn late_parts(&self, ooo: &OooSeries, range: TimeRange) -> Result<Vec<Part>, QueryError> {
+        let mapped = ooo.chunks.iter().map(|c| Piece::Mapped(*c));
+        let waiting = ooo.unwritten.iter().map(|c| Piece::Copy(c.clone()));
+        let mut pieces: Vec<Piece> = mapped.chain(waiting).collect();
+        let samples = columns_of(&ooo.samples);
+        let mut parts = Vec::new();
+        if samples.histograms.is_empty() {
+            parts.extend(span_of(&samples).map(|span| (span, samples)));
+        } else {
+            let options =
+                EncodeOptions { rule: CutRule::OutOfOrder, ..self.head.encode_options() };
+            let encoded = encode(&samples, options);
+            let encoded = encoded.map_err(|e| QueryError::Corrupt(e.to_string()))?;
+            pieces.extend(encoded.into_iter().map(Piece::Copy));
         }
-        Ok(merged)
+        for piece in pieces.into_iter().filter(|p| p.range().overlaps(range)) {
+            let mut columns = Columns::default();
+            let span = piece.range();
+            self.decode(piece, usize::MAX, TimeRange::ALL, &mut columns)?;
+            parts.push((span, columns));
+        }
+        Ok(parts)
     }
 
     /// Whether a series has anything inside `range`.
@@ -245,20 +253,6 @@ impl HeadView {
         names.sort_unstable();
         names.into_iter().map(str::to_owned).collect()
     }
-}
-
-/// Drops what lies outside `range`.
-pub(crate) fn clip(columns: &mut Columns, range: TimeRange) {
-    if columns.timestamps.iter().all(|&t| range.contains(t)) {
-        return;
-    }
-    let mut kept = Columns::default();
-    for i in 0..columns.len() {
-        if range.contains(columns.timestamps[i]) {
-            super::ooo::push_from(columns, i, &mut kept);
-        }
-    }
-    *columns = kept;
 }
 
 impl BlockReader for HeadView {
@@ -360,13 +354,19 @@ impl BlockReader for HeadView {
             }
             return Ok(());
         }
-        let mut columns = Columns::default();
+        let mut parts = Vec::with_capacity(found.pieces.len());
         for (piece, shown) in found.pieces {
+            let mut columns = Columns::default();
+            let span = piece.range();
             self.decode(piece, shown, inside, &mut columns)?;
+            parts.push((span, columns));
         }
         if let Some(ooo) = &found.ooo {
-            columns = merge(&columns, &self.late_columns(ooo, range)?);
+            parts.extend(self.late_parts(ooo, range)?);
         }
+        let mut columns = Columns::default();
+        merge_parts(parts, &mut columns);
+        clip(&mut columns, range);
         deleted.subtract(&mut columns, 0);
         for i in 0..columns.len() {
             super::ooo::push_from(&columns, i, out);

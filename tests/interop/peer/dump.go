@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -185,10 +186,15 @@ func (p *peer) block(block *tsdb.Block) error {
 	if postings.Err() != nil {
 		return postings.Err()
 	}
-	return tr.Iter(func(ref storage.SeriesRef, intervals tombstones.Intervals) error {
-		for _, i := range intervals {
-			fmt.Fprintf(p.out, "tombstone %d %d %d\n", ref, i.Mint, i.Maxt)
-		}
+	deleted := map[storage.SeriesRef]tombstones.Intervals{}
+	err = tr.Iter(func(ref storage.SeriesRef, intervals tombstones.Intervals) error {
+		deleted[ref] = intervals
 		return nil
 	})
+	for _, ref := range slices.Sorted(maps.Keys(deleted)) {
+		for _, i := range deleted[ref] {
+			fmt.Fprintf(p.out, "tombstone %d %d %d\n", ref, i.Mint, i.Maxt)
+		}
+	}
+	return err
 }

@@ -217,6 +217,7 @@ func (p *peer) open(s *step) error {
 	o.MinBlockDuration, o.MaxBlockDuration = s.MinBlock, s.MaxBlock
 	o.OutOfOrderTimeWindow = s.Window
 	o.EnableSTStorage, o.EnableHistogramSTEncoding = s.StartTimes, s.HistogramST
+	o.XOR2EncodingAllowed = s.Xor2
 	o.EnableExemplarStorage, o.MaxExemplars = s.Exemplars, 100000
 	o.EnableMetadataWALRecords = s.Metadata
 	o.EnableMemorySnapshotOnShutdown = s.Snapshot
