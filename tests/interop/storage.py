@@ -16,20 +16,11 @@ import threading
 import time
 import unittest
 
+from storage_script import run
 from story import FLAVOURS, LOOK, Story, look_closed
 
 THEIRS = os.environ["PEER_TSDB"]
 OURS = os.environ["OUR_TSDB"]
-LIMIT_SECONDS = 120
-
-
-def run(binary, steps, may_die=False):
-    """Executes a script; returns what it printed."""
-    script = "".join(json.dumps(s) + "\n" for s in steps)
-    done = subprocess.run([binary], input=script.encode(), capture_output=True, timeout=LIMIT_SECONDS)
-    if done.returncode not in ((0, -9) if may_die else (0,)):
-        raise AssertionError(f"{binary}: exit {done.returncode}\n{done.stderr.decode()[-2000:]}")
-    return done.stdout.decode().splitlines()
 
 
 HISTOGRAM = re.compile(r"^(\{.*\} -?\d+ -?\d+ )([if]) \d (.*) \[(.*)\]\[(.*)\] \[(.*)\]\[(.*)\] (\[.*\])$")

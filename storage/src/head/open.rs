@@ -188,6 +188,7 @@ mod tests {
                 break;
             }
             if let Some(next) = chunk.push(None, t, 0, Value::Histogram(&h)).unwrap() {
+                assert!(chunk.predicted, "the first chunk is far enough");
                 ends.push(i);
                 (chunk, min_t, next_at) = (next, t, range_end(t, RANGE));
             }
