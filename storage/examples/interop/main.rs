@@ -106,7 +106,9 @@ fn append(appender: &mut dyn Appender, step: &Step) -> Result<(), Failure> {
             let series = appender.series(&text::labels(&step.labels))?;
             let (t, start) = (step.t, step.start_t);
             match (&step.histogram, &step.float_histogram) {
-                (Some(h), _) => appender.append(series, t, start, Value::Histogram(&h.histogram()?)),
+                (Some(h), _) => {
+                    appender.append(series, t, start, Value::Histogram(&h.histogram()?))
+                }
                 (_, Some(h)) => {
                     appender.append(series, t, start, Value::FloatHistogram(&h.histogram()?))
                 }

@@ -201,8 +201,7 @@ impl HeadView {
         if samples.histograms.is_empty() {
             parts.extend(span_of(&samples).map(|span| (span, samples)));
         } else {
-            let options =
-                EncodeOptions { rule: CutRule::OutOfOrder, ..self.head.encode_options() };
+            let options = EncodeOptions { rule: CutRule::OutOfOrder, ..self.head.encode_options() };
             let encoded = encode(&samples, options);
             let encoded = encoded.map_err(|e| QueryError::Corrupt(e.to_string()))?;
             pieces.extend(encoded.into_iter().map(Piece::Copy));
