@@ -26,7 +26,9 @@ pub fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let mut capacity = claimed.clamp(1024, body.len().saturating_mul(64).max(1024)).min(limit);
     let mut decompressor = Decompressor::new();
     loop {
-        let mut out = vec![0; capacity];
+        // The caller adds a line break.
+        let mut out = Vec::with_capacity(capacity + 1);
+        out.resize(capacity, 0);
         match decompressor.gzip_decompress(body, &mut out) {
             Ok(size) if size >= limit => return Err(LIMIT_ERROR.to_owned()),
             Ok(size) if size == claimed => {

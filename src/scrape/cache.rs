@@ -230,6 +230,7 @@ impl ScrapeCache {
                     None => self.order.truncate(self.expected),
                 }
                 self.compact();
+                self.shrink();
                 for (position, id) in self.order.iter().enumerate() {
                     self.entries[*id as usize].position = position as u32;
                 }
@@ -244,6 +245,22 @@ impl ScrapeCache {
         self.count = 0;
         self.tracked_last = std::mem::take(&mut self.tracked);
         self.iteration += 1;
+    }
+
+    /// Gives back room for entries that did not come: targets rarely change, and there are many.
+    fn shrink(&mut self) {
+        fn slack<T>(of: &Vec<T>) -> bool {
+            of.capacity() > of.len() + of.len() / 8
+        }
+        if slack(&self.arena) {
+            self.arena.shrink_to_fit();
+        }
+        if slack(&self.entries) {
+            self.entries.shrink_to_fit();
+        }
+        if slack(&self.order) {
+            self.order.shrink_to_fit();
+        }
     }
 
     /// Drops forgotten entries once they are a quarter of all. What was tracked in this iteration
