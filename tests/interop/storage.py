@@ -22,7 +22,6 @@ from story import FLAVOURS, LOOK, Story, look_closed
 THEIRS = os.environ["PEER_TSDB"]
 OURS = os.environ["OUR_TSDB"]
 
-
 HISTOGRAM = re.compile(r"^(\{.*\} -?\d+ -?\d+ )([if]) \d (.*) \[(.*)\]\[(.*)\] \[(.*)\]\[(.*)\] (\[.*\])$")
 
 
@@ -40,6 +39,31 @@ def plain(lines):
             line = (at, kind, head, used(kind, *sides[:2]), used(kind, *sides[2:]), custom)
         found.append(line)
     return found
+
+
+# What the directories must have between them.
+ALL_KINDS = {f"record {name}" for name in (
+    "series", "samples", "tombstones", "exemplars", "mmapmarkers", "metadata", "histogram_samples",
+    "float_histogram_samples", "custom_buckets_histogram_samples", "custom_buckets_float_histogram_samples",
+    "samples_v2", "histogram_samples_v2", "float_histogram_samples_v2",
+)} | {f"encoding {n}" for n in range(1, 7)} | {f"level {n}" for n in range(1, 4)} | {"out of order", "tombstone"}
+
+
+def kinds(lines):
+    """The kinds of things that a closed directory has."""
+    for line in lines:
+        words = line.split()
+        match words[0]:
+            case "record":
+                yield line
+            case "chunk":
+                yield f"encoding {words[4]}"
+            case "block":
+                yield f"level {words[4]}"
+                if "[from-out-of-order]" in words:
+                    yield "out of order"
+            case "tombstone":
+                yield "tombstone"
 
 
 def used(kind, spans, buckets):
@@ -61,6 +85,8 @@ def used(kind, spans, buckets):
 class Storage(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="epimetheus-storage-")
+
+        self.kinds = set()
 
     def tearDown(self):
         if os.environ.get("KEEP"):
@@ -91,7 +117,9 @@ class Storage(unittest.TestCase):
 
     def both_read(self, directory, flavour, what):
         """Both sides read copies of a directory; they must see the same. Returns the samples."""
-        self.assert_same(run(OURS, look_closed(directory)), run(THEIRS, look_closed(directory)), f"{what}, closed")
+        closed = run(OURS, look_closed(directory))
+        self.assert_same(closed, run(THEIRS, look_closed(directory)), f"{what}, closed")
+        self.kinds.update(kinds(closed))
         opened, closed = {**flavour.open, "dir": ""}, {"op": "close"}
         seen, maintained = [], []
         for binary in (OURS, THEIRS):
@@ -118,6 +146,7 @@ class Storage(unittest.TestCase):
                 for name in ("ours", "theirs"):
                     samples = self.both_read(self.path(f"{flavour.name}-{name}"), flavour, f"directory {name}")
                     self.assertGreater(len(samples), 10_000)
+        self.assertEqual(ALL_KINDS - self.kinds, set(), "not in any directory")
 
     def test_relay(self):
         """One directory goes Prometheus, us, Prometheus, us, each adding to it."""

@@ -226,7 +226,7 @@ class Story:
         under a deletion that the head remembers differs (docs/drop-in.md)."""
         rng = self.rng
         late = self.flavour.open["window"] > 0
-        end = self.now - (55 * MINUTE if late else 0) - rng.randrange(30 * MINUTE)
+        end = self.now - (55 * MINUTE if late else 0) - rng.randrange(8 * MINUTE)
         matchers = rng.choice([
             [["__name__", "=", "requests_total"], ["code", "=~", "20[01]"]],
             [["__name__", "=", "native"], ["custom", "=", "True"]],
