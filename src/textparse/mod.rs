@@ -1,11 +1,13 @@
 //! Exposition parsing: what a target's body says, entry by entry, borrowed from the body.
 //!
 //! Knows nothing of targets, storage or HTTP; every parser takes bytes and can be fuzzed alone.
-//! Formats: Prometheus text 0.0.4 (and 1.0.0, which only adds quoted names) in `prom`.
+//! Formats: Prometheus text 0.0.4 (and 1.0.0, which only adds quoted names) in `prom`; OpenMetrics
+//! samples, for the tool, in `openmetrics`.
 
 pub mod content_type;
 mod lexer;
 pub mod number;
+pub mod openmetrics;
 pub mod prom;
 #[cfg(test)]
 mod prom_tests;

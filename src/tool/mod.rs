@@ -82,10 +82,18 @@ const COMMANDS: &[Command] = &[
     )
     .args(&[required("test-files", Kind::Files, "The scripts.")]),
     tsdb::GROUP,
+    tsdb::BENCH,
+    tsdb::BENCH_WRITE,
     tsdb::ANALYZE,
     tsdb::LIST,
     tsdb::DUMP,
     tsdb::DUMP_OPENMETRICS,
+    tsdb::CREATE_BLOCKS,
+    tsdb::CREATE_BLOCKS_OPENMETRICS,
+    tsdb::CREATE_BLOCKS_RULES,
+    tsdb::VERIFY,
+    tsdb::REPAIR,
+    tsdb::DIFF,
 ];
 
 /// Runs the tool; `args` starts with the name of the program.

@@ -18,15 +18,19 @@ pub(super) enum Kind {
     Int,
     /// A whole number.
     Int64,
+    /// Go's duration.
+    Duration,
     /// One of a few words.
     Enum(&'static [&'static str]),
+    /// `key=value`, may be given more than once.
+    Map,
     /// Paths of files that are there, may be given more than once.
     Files,
 }
 
 impl Kind {
     pub(super) fn repeats(self) -> bool {
-        matches!(self, Kind::Texts | Kind::Files)
+        matches!(self, Kind::Texts | Kind::Map | Kind::Files)
     }
 
     /// What is wrong with a value, in the words of the library promtool reads its line with.
@@ -36,6 +40,9 @@ impl Kind {
             Kind::Text | Kind::Texts => Ok(()),
             Kind::Int => gotext::parse_float(text).map(drop),
             Kind::Int64 => gotext::parse_int(text, 64).map(drop),
+            Kind::Duration => gotext::parse_go_duration(text).map(drop),
+            Kind::Map if text.contains(['=', ':']) => Ok(()),
+            Kind::Map => Err(format!("expected KEY=VALUE got '{text}'")),
             Kind::Enum(words) if words.contains(&text) => Ok(()),
             Kind::Enum(words) => {
                 Err(format!("enum value must be one of {}, got '{text}'", words.join(",")))
@@ -86,6 +93,18 @@ impl Flag {
 
     pub(super) const fn default(self, default: &'static str) -> Flag {
         Flag { default: Some(default), ..self }
+    }
+
+    pub(super) const fn placeholder(self, placeholder: &'static str) -> Flag {
+        Flag { placeholder, ..self }
+    }
+
+    pub(super) const fn required(self) -> Flag {
+        Flag { required: true, ..self }
+    }
+
+    pub(super) const fn hidden(self) -> Flag {
+        Flag { hidden: true, ..self }
     }
 }
 

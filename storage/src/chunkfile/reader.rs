@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{MAGIC, WHAT, header_fault};
+use super::{MAGIC, WHAT, file_name, header_fault};
 use crate::chunk::ChunkRef;
 use crate::encoding::{DecBuf, DecodeError, crc32c};
 use crate::file_error::FileError;
@@ -46,6 +46,23 @@ impl Reader {
         Reader::from_segments(segments)
     }
 
+    /// Maps what there is of segments of `dir`, headers unseen: a segment that is not there, or
+    /// cannot be mapped, is an empty one.
+    pub fn open_damaged(fs: &dyn Fs, dir: &Path) -> Reader {
+        let mut segments = Vec::new();
+        let mut number = 1;
+        let entries = fs.list(dir).unwrap_or_default();
+        let count = entries.iter().filter_map(|e| e.name.parse::<u32>().ok()).max().unwrap_or(0);
+        // Names of millions of segments that are not there must not take memory.
+        while number <= count.min(1 << 20) {
+            let path = dir.join(file_name(number));
+            let bytes = fs.map(&path).unwrap_or_else(|_| std::sync::Arc::new(Vec::new()));
+            segments.push(Segment { path, bytes });
+            number += 1;
+        }
+        Reader { segments }
+    }
+
     /// Reads segments that are mapped already, in order.
     pub fn from_segments(segments: Vec<(PathBuf, Mapped)>) -> Result<Reader, FileError> {
         let segments: Vec<Segment> =
@@ -61,6 +78,11 @@ impl Reader {
     /// Number of segments.
     pub fn segments(&self) -> usize {
         self.segments.len()
+    }
+
+    /// The file of segment `segment`, counted from 0; empty when there is none.
+    pub fn path(&self, segment: u32) -> &Path {
+        self.segments.get(segment as usize).map_or(Path::new(""), |s| &s.path)
     }
 
     /// Bytes of all segments.

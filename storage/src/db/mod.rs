@@ -1,6 +1,7 @@
 //! Db: a data directory, open. Blocks, head, log, and what moves samples from one to the other.
 
 mod admin;
+mod block_writer;
 mod closed;
 mod env;
 mod maintain;
@@ -22,6 +23,7 @@ use model::{
     TimeRange,
 };
 
+pub use block_writer::BlockWriter;
 pub use env::{Env, Job, Level, LogFn, ReplayProgress, SpawnFn};
 pub use metrics::DbMetrics;
 pub use options::{

@@ -39,9 +39,24 @@ pub struct ReadOnlyView {
 }
 
 /// A directory that goes with its owner.
-struct Sandbox {
+pub(super) struct Sandbox {
     dir: PathBuf,
     fs: Arc<dyn Fs>,
+}
+
+impl Sandbox {
+    /// Makes a directory in `root` whose name begins with `prefix`.
+    pub(super) fn create(env: &Env, root: &Path, prefix: &str) -> Result<Sandbox, DbError> {
+        let random = (env.random)() as u64;
+        let dir = root.join(format!("{prefix}{random}"));
+        let failed = |e| DbError::Io(format!("setting up sandbox dir: {}: {e}", dir.display()));
+        env.fs.create_dir_all(&dir).map_err(failed)?;
+        Ok(Sandbox { dir, fs: env.fs.clone() })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
 }
 
 impl Drop for Sandbox {
@@ -123,7 +138,7 @@ impl ReadOnlyDb {
     /// reach further. A corrupt log is an error.
     pub fn load(&self, max: i64) -> Result<ReadOnlyView, DbError> {
         let blocks = self.blocks()?;
-        let sandbox = self.sandbox()?;
+        let sandbox = Sandbox::create(&self.env, &self.sandbox_root, SANDBOX_PREFIX)?;
         let frozen: Arc<dyn Fs> = Arc::new(FrozenFs::new(self.env.fs.clone(), &sandbox.dir));
         let in_blocks = in_order_max_time(blocks.iter().map(|b| b.meta())).unwrap_or(i64::MIN);
         let with_log = in_blocks <= max;
@@ -149,14 +164,6 @@ impl ReadOnlyDb {
             }
         }
         DbError::Io(format!("read WAL: {error}"))
-    }
-
-    fn sandbox(&self) -> Result<Sandbox, DbError> {
-        let random = (self.env.random)() as u64;
-        let dir = self.sandbox_root.join(format!("{SANDBOX_PREFIX}{random}"));
-        let failed = |e| DbError::Io(format!("setting up sandbox dir: {}: {e}", dir.display()));
-        self.env.fs.create_dir_all(&dir).map_err(failed)?;
-        Ok(Sandbox { dir, fs: self.env.fs.clone() })
     }
 
     /// Gives the files of `chunks_head` a second name in the sandbox, or copies them where another

@@ -107,6 +107,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     })
 }
 
+/// The data of the entry at `offset` of a file's bytes; else what is wrong with it.
+pub fn stored_data(file: &[u8], offset: u32) -> Result<&[u8], String> {
+    let entry = file.get(offset as usize..).unwrap_or_default();
+    let parsed = parse(entry)?;
+    Ok(entry.get(parsed.data).unwrap_or_default())
+}
+
 /// All entries of a run of files, in file order. It stops at zeros, which a file reserved ahead or
 /// a killed process leaves behind, and goes on with the next file; at a corruption it gives the
 /// error, whose [`file_number`](FileError::file_number) is the file, and ends.

@@ -8,7 +8,7 @@
 mod entry;
 mod store;
 
-pub use entry::{Entries, Entry};
+pub use entry::{Entries, Entry, stored_data};
 pub use store::{ChunkBytes, HeadChunk, HeadChunks};
 
 /// First bytes of a file.

@@ -5,6 +5,7 @@
 //! reader works on mapped bytes and keeps little beside them; whatever the bytes are, it answers or
 //! says which offset is wrong.
 
+mod damaged;
 mod file_writer;
 mod offset_table;
 mod postings;
@@ -15,6 +16,7 @@ mod symbols;
 mod toc;
 mod writer;
 
+pub use damaged::{DamagedIndex, Walked};
 pub use reader::IndexReader;
 pub use series::{ChunkMeta, ChunkMetas, LabelRefs};
 pub use symbols::{SymbolError, SymbolSet, SymbolTable};

@@ -106,6 +106,11 @@ impl IndexReader {
             .map_err(|e| self.corrupt(e))
     }
 
+    /// Offset in the file of the entry of a series.
+    pub fn series_offset(&self, id: u32) -> u64 {
+        series::offset_of(id, self.version)
+    }
+
     /// The chunks of a series.
     pub fn chunks(&self, id: u32) -> Result<ChunkMetas<'_>, QueryError> {
         self.label_refs(id)?.chunks().map_err(|e| self.corrupt(e))

@@ -91,6 +91,17 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Reads one segment, in file `path`, from a record's start on, whatever else there is.
+    pub fn open_segment(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        (segment, path): (u64, &Path),
+        start: u64,
+    ) -> Reader {
+        let one = Waiting { dir: dir.into(), segment, path: path.to_owned(), start };
+        Reader { fs, waiting: VecDeque::from([one]), current: None }
+    }
+
     /// First and last segment of `dir` that are still to be read.
     pub fn remaining(&self, dir: &Path) -> Option<(u64, u64)> {
         let mut of_dir = self.waiting.iter().filter(|w| *w.dir == *dir).map(|w| w.segment);

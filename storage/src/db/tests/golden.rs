@@ -17,7 +17,7 @@ use crate::fs::RealFs;
 const END: i64 = 1_795_205_700_000;
 const RANGE: TimeRange = TimeRange { min: END - 24 * 3_600_000 + 1, max: END };
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -31,7 +31,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A sample as the API shows it: number of milliseconds, text of the value or of count and sum.
-type Shown = (i64, String);
+pub(super) type Shown = (i64, String);
 
 fn millis(v: &Value) -> i64 {
     (v.as_f64().unwrap() * 1000.0).round() as i64
@@ -45,7 +45,7 @@ fn number(text: &str) -> f64 {
     }
 }
 
-fn expected(path: &Path) -> Option<BTreeMap<String, Vec<Shown>>> {
+pub(super) fn expected(path: &Path) -> Option<BTreeMap<String, Vec<Shown>>> {
     let Ok(out) = Command::new("xz").arg("-dc").arg(path).output() else {
         testdata::skip("no xz to unpack the golden answers");
         return None;
@@ -104,29 +104,34 @@ fn check(folder: &str) {
     // Twice: what the first run wrote must be as good as what it found.
     for round in ["first", "second", "after maintenance"] {
         let db = open(dir.path(), Arc::new(RealFs), options.clone());
-        let got: BTreeMap<String, Vec<Shown>> = (dump(&db, RANGE).iter())
-            .map(|(labels, columns)| (labels.to_string(), shown(columns)))
-            .filter(|(_, samples)| !samples.is_empty())
-            .collect();
-        for (labels, samples) in &want {
-            let have = got.get(labels).map_or(&[][..], Vec::as_slice);
-            let first = samples.iter().zip(have).position(|(a, b)| a != b);
-            let at = first.unwrap_or(samples.len().min(have.len()));
-            assert!(
-                samples.as_slice() == have,
-                "{folder}, {round} opening: {labels}: {} samples wanted, {} there; at {at}: {:?} against {:?}",
-                samples.len(),
-                have.len(),
-                samples.get(at),
-                have.get(at),
-            );
-        }
-        assert_eq!(got.len(), want.len(), "{folder}, {round} opening: series");
+        compare(&db, &want, &format!("{folder}, {round} opening"));
         if round == "second" {
             db.maintain().unwrap();
         }
         db.close().unwrap();
     }
+}
+
+/// Panics unless the database shows what is wanted.
+pub(super) fn compare(db: &Db, want: &BTreeMap<String, Vec<Shown>>, what: &str) {
+    let got: BTreeMap<String, Vec<Shown>> = (dump(db, RANGE).iter())
+        .map(|(labels, columns)| (labels.to_string(), shown(columns)))
+        .filter(|(_, samples)| !samples.is_empty())
+        .collect();
+    for (labels, samples) in want {
+        let have = got.get(labels).map_or(&[][..], Vec::as_slice);
+        let first = samples.iter().zip(have).position(|(a, b)| a != b);
+        let at = first.unwrap_or(samples.len().min(have.len()));
+        assert!(
+            samples.as_slice() == have,
+            "{what}: {labels}: {} samples wanted, {} there; at {at}: {:?} against {:?}",
+            samples.len(),
+            have.len(),
+            samples.get(at),
+            have.get(at),
+        );
+    }
+    assert_eq!(got.len(), want.len(), "{what}: series");
 }
 
 #[test]
