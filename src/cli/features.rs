@@ -26,7 +26,7 @@ const NAMES: &[(&str, Effect)] = &[
     ("extra-scrape-metrics", Effect::On("Extra scrape metrics enabled")),
     ("fast-startup", Effect::NoOp),
     ("histograms-st-encoding", Effect::Unbuilt),
-    ("memory-snapshot-on-shutdown", Effect::Unbuilt),
+    ("memory-snapshot-on-shutdown", Effect::On("Experimental memory snapshot on shutdown enabled")),
     ("metadata-wal-records", Effect::On("Experimental metadata records in WAL enabled")),
     ("native-histograms", Effect::NoOp),
     ("old-ui", Effect::Unbuilt),

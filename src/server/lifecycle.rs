@@ -191,9 +191,7 @@ async fn open(
     let retention = Retention::of(&loaded.config);
     let exemplars = features.has("exemplar-storage");
     let runtime = tsdb::runtime_options(&retention, &loaded.config, exemplars);
-    let metadata_records = features.has("metadata-wal-records");
-    let options =
-        tsdb::db_options(flags, &retention, runtime, metadata_records).map_err(|e| fatal(&e))?;
+    let options = tsdb::db_options(flags, &retention, runtime, features).map_err(|e| fatal(&e))?;
     tracing::info!(
         max_series = options.max_head_series,
         max_bytes = gotext::format_bytes(i64::try_from(options.max_head_bytes).unwrap_or(i64::MAX)),

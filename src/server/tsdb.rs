@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use storage::db::{
-    Db, Env, FloatEncoding, Level, RuntimeOptions, WalCompression as DbCompression,
+    Db, Env, FloatEncoding, HeadSnapshot, Level, RuntimeOptions, WalCompression as DbCompression,
     WalFsync as DbFsync,
 };
 use storage::fs::RealFs;
@@ -102,7 +102,7 @@ pub fn db_options(
     flags: &TsdbOptions,
     retention: &Retention,
     runtime: RuntimeOptions,
-    metadata_records: bool,
+    features: &FeatureSet,
 ) -> Result<storage::db::Options, String> {
     let default = storage::db::Options::default();
     let segment = flags.wal_segment_bytes.unwrap_or(default.wal_segment_bytes);
@@ -138,7 +138,11 @@ pub fn db_options(
         allow_overlapping_compaction: flags.overlapping_compaction,
         max_head_series: flags.max_head_series,
         max_head_bytes: flags.max_head_bytes.unwrap_or_else(memory::head_limit),
-        metadata_wal_records: metadata_records,
+        metadata_wal_records: features.has("metadata-wal-records"),
+        snapshot: match features.has("memory-snapshot-on-shutdown") {
+            true => HeadSnapshot::Prometheus,
+            false => HeadSnapshot::Own,
+        },
         runtime,
         ..default
     })

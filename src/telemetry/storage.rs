@@ -184,6 +184,11 @@ fn head_counters(m: &HeadMetrics, out: &mut Gathered) {
                 m.truncations_failed.get(),
             ),
             ("wal_corruptions_total", "Corruptions found in the WAL.", m.wal_corruptions.get()),
+            (
+                "snapshot_replay_error_total",
+                "Snapshots of the head that could not be used.",
+                m.snapshot_errors.get(),
+            ),
             ("checkpoint_creations_total", "Checkpoints created.", m.checkpoint_creations.get()),
             (
                 "checkpoint_creations_failed_total",

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::maintain::Maintenance;
 use super::view::{CurrentView, DbView};
 use super::{
-    Db, DbError, DbMetrics, Env, Level, Options, ReplayProgress, WalCompression, WalFsync,
+    Db, DbError, DbMetrics, Env, HeadSnapshot, Level, Options, ReplayProgress, WalCompression,
+    WalFsync,
 };
 use crate::block;
 use crate::compact::in_order_max_time;
 use crate::fs::{DirLock, atomic};
-use crate::head::Head;
-use crate::wal::{Compression, SyncPolicy, Wal, checkpoint, segments};
+use crate::head::{Head, chunk_snapshot, snapshot};
+use crate::wal::{Compression, LogPosition, SyncPolicy, Wal, checkpoint, segments};
 
 impl Db {
     /// Opens `dir`, making it when absent: takes the lock, removes what an interrupted run left
@@ -66,23 +67,16 @@ impl Db {
         let blocks = self.view.get().blocks.clone();
         let min_valid = in_order_max_time(blocks.iter().map(|b| b.meta())).unwrap_or(i64::MIN);
         let started = (self.env.clock)();
-        let mended = self
-            .head
-            .replay(&self.env.fs, &self.dir, min_valid, progress)
-            .map_err(|e| DbError::Corrupt(format!("replay: {e}")))?;
-        let took = (self.env.clock)().saturating_sub(started);
-        self.head.metrics.replay_ms.set(took);
-        if let Some(error) = mended.chunks {
-            self.log(Level::Error, "Loading on-disk chunks failed", &[("err", error.to_string())]);
+        let took = || format!("{}ms", (self.env.clock)().saturating_sub(started));
+        if self.load_snapshot(min_valid, progress) {
+            self.log(Level::Info, "Head snapshot loaded", &[("duration", took())]);
+        } else {
+            self.replay(min_valid, progress)?;
+            let field = ("total_replay_duration", took());
+            self.log(Level::Info, "WAL replay completed", &[field]);
         }
-        for (what, cut) in [("WAL", mended.wal), ("WBL", mended.wbl)] {
-            if let Some(error) = cut {
-                let text = format!("Encountered {what} read error, repaired");
-                self.log(Level::Warn, &text, &[("err", error)]);
-            }
-        }
-        let duration = format!("{}ms", took);
-        self.log(Level::Info, "WAL replay completed", &[("total_replay_duration", duration)]);
+        self.head.metrics.replay_ms.set((self.env.clock)().saturating_sub(started));
+        self.remove_snapshots();
         self.view.publish(DbView { blocks, head_min: min_valid });
         // Replay knows no limits, but counts.
         self.head.settle_limits();
@@ -96,16 +90,110 @@ impl Db {
         Ok(())
     }
 
+    fn load_snapshot(&self, min_valid: i64, progress: &ReplayProgress) -> bool {
+        if self.options.snapshot == HeadSnapshot::Off {
+            return false;
+        }
+        match self.head.load_snapshot(&self.env.fs, &self.dir, min_valid) {
+            Ok(true) => {
+                let found = segments(self.env.fs.as_ref(), &self.dir.join("wal"));
+                if let Some(last) = found.ok().and_then(|all| Some(all.last()?.index)) {
+                    progress.start(last, last);
+                }
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                self.snapshot_refused(error.to_string());
+                self.head.forget();
+                false
+            }
+        }
+    }
+
+    fn snapshot_refused(&self, error: String) {
+        self.head.metrics.snapshot_errors.add(1);
+        let text = "Head snapshot cannot be used, the log is replayed";
+        self.log(Level::Warn, text, &[("err", error)]);
+    }
+
+    fn replay(&self, min_valid: i64, progress: &ReplayProgress) -> Result<(), DbError> {
+        let mended = self
+            .head
+            .replay(&self.env.fs, &self.dir, min_valid, progress)
+            .map_err(|e| DbError::Corrupt(format!("replay: {e}")))?;
+        if let Some(error) = mended.chunks {
+            self.log(Level::Error, "Loading on-disk chunks failed", &[("err", error.to_string())]);
+        }
+        if let Some(error) = mended.snapshot {
+            self.snapshot_refused(error);
+        }
+        for (what, cut) in [("WAL", mended.wal), ("WBL", mended.wbl)] {
+            if let Some(error) = cut {
+                let text = format!("Encountered {what} read error, repaired");
+                self.log(Level::Warn, &text, &[("err", error)]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes snapshots before anything new is logged. One that stays is not used again, because
+    /// the log goes on in a new segment.
+    fn remove_snapshots(&self) {
+        let fs = self.env.fs.as_ref();
+        let mut removed = snapshot::remove_all(fs, &self.dir);
+        if self.options.snapshot == HeadSnapshot::Prometheus {
+            removed = removed.and(chunk_snapshot::remove_all_but(fs, &self.dir, None));
+        }
+        if let Err(error) = removed {
+            let fields = [("err", error.to_string())];
+            self.log(Level::Warn, "Failed to remove head snapshots", &fields);
+        }
+    }
+
+    /// Leaves a snapshot of the head, whose log was closed at `end`. Without one the next start
+    /// replays the log.
+    fn write_snapshot(&self, end: LogPosition) {
+        let fs = self.env.fs.as_ref();
+        let started = (self.env.clock)();
+        let written = match self.options.snapshot {
+            HeadSnapshot::Off => return,
+            HeadSnapshot::Own => {
+                let head_min = self.view.get().head_min;
+                self.head.write_snapshot(fs, &self.dir, head_min, end)
+            }
+            HeadSnapshot::Prometheus => {
+                let compression = self.compression();
+                self.head.write_chunk_snapshot(fs, &self.dir, end, compression)
+            }
+        };
+        match written {
+            Ok(()) => {
+                let took = (self.env.clock)().saturating_sub(started);
+                let fields = [("duration", format!("{took}ms"))];
+                self.log(Level::Info, "Head snapshot written", &fields);
+            }
+            Err(error) => {
+                let fields = [("err", error.to_string())];
+                self.log(Level::Warn, "No head snapshot was written", &fields);
+            }
+        }
+    }
+
+    fn compression(&self) -> Compression {
+        match self.options.wal_compression {
+            WalCompression::None => Compression::None,
+            WalCompression::Snappy => Compression::Snappy,
+            WalCompression::Zstd => Compression::Zstd,
+        }
+    }
+
     /// Opens a log of the data directory for writing.
     pub(super) fn open_log(&self, name: &str) -> Result<Wal, DbError> {
         let spawn = self.env.spawn.clone();
         let options = crate::wal::Options {
             segment_size: self.options.wal_segment_bytes,
-            compression: match self.options.wal_compression {
-                WalCompression::None => Compression::None,
-                WalCompression::Snappy => Compression::Snappy,
-                WalCompression::Zstd => Compression::Zstd,
-            },
+            compression: self.compression(),
             sync: match self.options.wal_fsync {
                 WalFsync::Off => SyncPolicy::Off,
                 WalFsync::EachCommit => SyncPolicy::Always,
@@ -127,9 +215,16 @@ impl Db {
         // Waits for a round of maintenance that is running.
         let _maintenance = super::lock(&self.maintenance);
         let mut errors = Vec::new();
+        // Commits fail from here on; one that is at work ends before what follows.
+        let wal = self.head.wal();
+        errors.extend(wal.as_ref().and_then(|wal| wal.close().err()).map(|e| e.to_string()));
+        self.head.rest();
+        let wbl = self.head.wbl();
+        errors.extend(wbl.and_then(|wbl| wbl.close().err()).map(|e| e.to_string()));
+        self.head.write_waiting_chunks();
         errors.extend(self.head.flush_chunks().err().map(|e| e.to_string()));
-        for log in [self.head.wal(), self.head.wbl()].into_iter().flatten() {
-            errors.extend(log.close().err().map(|e| e.to_string()));
+        if let Some(wal) = wal.filter(|_| errors.is_empty()) {
+            self.write_snapshot(wal.end());
         }
         drop(super::lock(&self.lock).take());
         if errors.is_empty() { Ok(()) } else { Err(DbError::Io(errors.join("; "))) }

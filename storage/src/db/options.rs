@@ -26,6 +26,18 @@ pub enum FloatEncoding {
     Xor2,
 }
 
+/// What a clean stop leaves so that the next start is quick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeadSnapshot {
+    /// Nothing: every start replays the log.
+    Off,
+    /// Our own snapshot. An addition.
+    #[default]
+    Own,
+    /// Prometheus's (feature `memory-snapshot-on-shutdown`); its snapshots are read as well.
+    Prometheus,
+}
+
 /// When the write-ahead log reaches the disk. An addition: Prometheus is always `Off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalFsync {
@@ -49,6 +61,7 @@ pub struct Options {
     pub wal_segment_bytes: u64,
     pub wal_compression: WalCompression,
     pub wal_fsync: WalFsync,
+    pub snapshot: HeadSnapshot,
     /// Target number of samples in a float chunk.
     pub samples_per_chunk: u16,
     pub max_block_chunk_segment_bytes: u64,
@@ -110,6 +123,7 @@ impl Default for Options {
             wal_segment_bytes: 128 << 20,
             wal_compression: WalCompression::Snappy,
             wal_fsync: WalFsync::Interval(1000),
+            snapshot: HeadSnapshot::Own,
             samples_per_chunk: 120,
             max_block_chunk_segment_bytes: 512 << 20,
             allow_overlapping_compaction: true,

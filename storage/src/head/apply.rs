@@ -51,6 +51,17 @@ impl Done {
     /// Nothing yet.
     pub const NOTHING: Done =
         Done { chunks_created: 0, chunks_mapped: 0, stale: 0, min_t: i64::MAX, max_t: i64::MIN };
+
+    /// Both together.
+    pub fn and(self, other: Done) -> Done {
+        Done {
+            chunks_created: self.chunks_created + other.chunks_created,
+            chunks_mapped: self.chunks_mapped + other.chunks_mapped,
+            stale: self.stale + other.stale,
+            min_t: self.min_t.min(other.min_t),
+            max_t: self.max_t.max(other.max_t),
+        }
+    }
 }
 
 /// One series behind its page's lock.

@@ -93,6 +93,15 @@ impl Exemplars {
         Ok(true)
     }
 
+    /// All of them in the order of arrival, with their series.
+    pub fn arrivals(&self) -> impl Iterator<Item = (&Labels, &Exemplar)> {
+        self.arrivals.iter().filter_map(|(series, number)| {
+            let list = self.series.get(series)?;
+            let (_, exemplar) = list.iter().find(|(n, _)| n == number)?;
+            Some((series, exemplar))
+        })
+    }
+
     fn evict(&mut self) {
         let Some((series, number)) = self.arrivals.pop_front() else { return };
         if let Some(list) = self.series.get_mut(&series) {

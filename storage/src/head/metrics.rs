@@ -183,6 +183,10 @@ pub struct HeadMetrics {
     pub wal_truncate_ms: Count,
     /// `data_replay_duration_seconds`, in milliseconds.
     pub replay_ms: Gauge,
+    /// Snapshots that a start used. An addition.
+    pub snapshot_loads: Count,
+    /// `snapshot_replay_error_total`
+    pub snapshot_errors: Count,
     /// `wal_replay_unknown_refs_total{type}`
     pub unknown_series_refs: Count,
     pub unknown_sample_refs: Count,

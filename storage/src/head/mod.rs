@@ -9,9 +9,11 @@ mod append;
 mod apply;
 mod batch;
 mod chunk_list;
+pub(crate) mod chunk_snapshot;
 mod commit;
 mod exemplars;
 mod gc;
+mod image;
 mod index;
 mod isolation;
 mod judge;
@@ -28,6 +30,7 @@ mod refs;
 pub(crate) mod replay;
 mod series;
 mod size;
+pub(crate) mod snapshot;
 pub mod stats;
 mod symbols;
 mod tail;
@@ -105,6 +108,8 @@ pub struct Head {
     /// Refs of series that are not in the head, and the time until which log and checkpoint must
     /// keep their records.
     kept_in_log: Mutex<HashMap<u64, i64>>,
+    /// Until this time they must keep the records of all series.
+    all_kept_in_log: AtomicI64,
     limits: Limits,
     pub metrics: HeadMetrics,
 }
@@ -176,6 +181,7 @@ impl Head {
             tombstones: RwLock::default(),
             exemplars: Mutex::new(exemplars),
             kept_in_log: Mutex::default(),
+            all_kept_in_log: AtomicI64::new(i64::MIN),
             metrics: HeadMetrics::default(),
         }
     }
@@ -241,6 +247,11 @@ impl Head {
         self.last_ref.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The highest ref that was given out.
+    fn last_ref(&self) -> u64 {
+        self.last_ref.load(Ordering::Relaxed)
+    }
+
     /// Refs up to this one are taken.
     fn reserve_ref(&self, series_ref: u64) {
         self.last_ref.fetch_max(series_ref, Ordering::Relaxed);
@@ -251,6 +262,11 @@ impl Head {
         let mut kept = lock(&self.kept_in_log);
         let until = kept.entry(series_ref).or_insert(t);
         *until = t.max(*until);
+    }
+
+    /// Samples up to `t` may stand in the log under any ref.
+    fn keep_all_in_log(&self, t: i64) {
+        self.all_kept_in_log.fetch_max(t, Ordering::Relaxed);
     }
 
     /// What an appender whose first sample is at `t` judges by.
@@ -350,6 +366,18 @@ impl Head {
     fn labels_of(&self, series_ref: u64) -> Option<Labels> {
         let slot = self.refs.lookup(&mut self.refs.snapshot(), series_ref)?;
         Some(self.index().labels(slot))
+    }
+
+    /// All exemplars in the order of arrival, with the refs of their series; without those whose
+    /// series is gone.
+    fn exemplars_by_ref(&self) -> Vec<(u64, Exemplar)> {
+        let exemplars = lock(&self.exemplars);
+        let index = self.index();
+        let by_ref = |(series, exemplar): (&Labels, &Exemplar)| {
+            let slot = index.find(series.hash64(), series)?;
+            Some((self.series_ref(slot)?, exemplar.clone()))
+        };
+        exemplars.arrivals().filter_map(by_ref).collect()
     }
 
     fn check_exemplar(&self, series_ref: u64, exemplar: &Exemplar) -> Result<bool, AppendError> {

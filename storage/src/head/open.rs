@@ -47,6 +47,21 @@ impl BoxedChunk {
         }
     }
 
+    /// A chunk that was open before; `last_float` is the last sample if floats are encoded.
+    pub fn restore(
+        encoder: ChunkEncoder,
+        last_t: i64,
+        last_float: f64,
+        predicted: bool,
+    ) -> BoxedChunk {
+        BoxedChunk { encoder, last_t, last_float, predicted }
+    }
+
+    /// Whether the end of a histogram chunk has been predicted.
+    pub fn is_predicted(&self) -> bool {
+        self.predicted
+    }
+
     /// Time of the last sample.
     pub fn last_t(&self) -> i64 {
         self.last_t

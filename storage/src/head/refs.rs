@@ -100,6 +100,11 @@ impl RefDirectory {
         }
     }
 
+    /// Forgets all refs.
+    pub fn clear(&self) {
+        *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Runs::default();
+    }
+
     /// Removes refs and drops runs that nothing is left of.
     pub fn remove(&self, refs: &[u64]) {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);

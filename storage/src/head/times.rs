@@ -54,6 +54,13 @@ impl Times {
         self.min_valid.fetch_max(t, Ordering::AcqRel);
     }
 
+    /// There is no sample, and no floor.
+    pub fn clear(&self) {
+        self.min.store(i64::MAX, Ordering::Release);
+        self.max.store(i64::MIN, Ordering::Release);
+        self.min_valid.store(i64::MIN, Ordering::Release);
+    }
+
     /// Nothing before `t` is left.
     pub fn truncate(&self, t: i64) {
         self.raise_min_valid(t);

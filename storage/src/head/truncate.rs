@@ -36,6 +36,18 @@ impl Head {
         self.times.truncate(t);
     }
 
+    /// Waits for a commit that is at work.
+    pub(crate) fn rest(&self) {
+        drop(self.lock_commit());
+    }
+
+    /// Chunks may reach below what blocks hold; the head begins behind them.
+    pub(super) fn begin_behind_blocks(&self, min_valid: i64) {
+        if self.times.is_set() && self.times.min() < min_valid {
+            self.times.truncate(min_valid);
+        }
+    }
+
     /// Hands what `chunks_head` has in memory to the system.
     pub(crate) fn flush_chunks(&self) -> Result<(), crate::file_error::FileError> {
         self.chunks.files().sync()
@@ -102,9 +114,10 @@ impl Head {
         let mut refs = self.refs.snapshot();
         let refs = std::cell::RefCell::new(&mut refs);
         let kept = lock(&self.kept_in_log).clone();
+        let all = self.all_kept_in_log.load(std::sync::atomic::Ordering::Relaxed) >= mint;
         let keep = checkpoint::Keep {
             series: &|series| {
-                self.refs.lookup(&mut refs.borrow_mut(), series.0).is_some()
+                all || self.refs.lookup(&mut refs.borrow_mut(), series.0).is_some()
                     || kept.get(&series.0).is_some_and(|until| *until >= mint)
             },
             min_t: mint,

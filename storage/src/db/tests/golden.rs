@@ -104,6 +104,9 @@ fn check(folder: &str) {
     // Twice: what the first run wrote must be as good as what it found.
     for round in ["first", "second", "after maintenance"] {
         let db = open(dir.path(), Arc::new(RealFs), options.clone());
+        // The first opening finds the log of the real server, the others our snapshot.
+        let loads = db.head_metrics().snapshot_loads.get();
+        assert_eq!(loads, u64::from(round != "first"), "{folder}, {round} opening");
         compare(&db, &want, &format!("{folder}, {round} opening"));
         if round == "second" {
             db.maintain().unwrap();

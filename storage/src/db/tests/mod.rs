@@ -4,6 +4,7 @@ mod convert;
 mod golden;
 mod limits;
 mod model_test;
+mod start;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -66,6 +66,16 @@ impl<'i> Bulk<'i> {
         }
     }
 
+    /// Enters a series whose labels nobody has, by the upper half of their hash and its pairs in
+    /// order of name.
+    pub fn add(&mut self, slot: Slot, short_hash: u32, pairs: &[PairId]) {
+        self.memory.pairs.clear();
+        self.memory.pairs.extend_from_slice(pairs);
+        let entry = (short_hash, slot);
+        self.index.by_hash.insert_unique(spread(short_hash), entry, |&(h, _)| spread(h));
+        self.enter(slot);
+    }
+
     /// The pair ids of `labels`, into `memory.pairs`.
     fn intern(&mut self, labels: &[u8]) {
         let BulkMemory { positions, pairs } = &mut *self.memory;
@@ -136,6 +146,22 @@ pub(crate) enum Found {
 }
 
 impl HeadIndex {
+    /// By slot, the upper half of the hash of its labels.
+    pub fn short_hashes(&self) -> Vec<u32> {
+        let mut hashes = vec![0; self.all.max().map_or(0, |slot| slot as usize + 1)];
+        for &(hash, slot) in &self.by_hash {
+            if let Some(at) = hashes.get_mut(slot as usize) {
+                *at = hash;
+            }
+        }
+        hashes
+    }
+
+    /// The pairs of a slot, in order of label name.
+    pub fn pairs_of_slot(&self, slot: Slot) -> &[PairId] {
+        self.labels.get(slot)
+    }
+
     /// Enters the run of a position in its pair's list.
     fn end_run(&mut self, position: &mut Position) {
         let (first, next) = (position.first, position.next);

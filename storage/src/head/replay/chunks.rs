@@ -47,6 +47,11 @@ impl Found {
         Some(head.chunks.files().drop_from(from).err().unwrap_or(error))
     }
 
+    /// The highest ref anything was found under.
+    pub fn last_ref(&self) -> u64 {
+        self.series.keys().copied().max().unwrap_or(0)
+    }
+
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()

@@ -9,6 +9,7 @@
 //! is not newer than the last of its series is in a chunk already, or lost to a newer one when it was
 //! logged; either way it is left out, as the commit left it out.
 
+mod chunk_snapshot;
 mod chunks;
 pub(super) mod decode;
 mod late;
@@ -31,7 +32,7 @@ use super::index::BulkMemory;
 use super::refs::RefSnapshot;
 use super::series::Slot;
 use super::{Head, write};
-use crate::db::ReplayProgress;
+use crate::db::{HeadSnapshot, ReplayProgress};
 use crate::file_error::FileError;
 use crate::fs::Fs;
 use crate::record::{RefSample, RefTombstone};
@@ -45,6 +46,8 @@ const EVERYTHING: TimeRange = TimeRange::ALL;
 pub(crate) struct Mended {
     /// `chunks_head` files that were removed.
     pub chunks: Option<FileError>,
+    /// Why a snapshot was not used.
+    pub snapshot: Option<String>,
     /// Where the log was cut.
     pub wal: Option<String>,
     pub wbl: Option<String>,
@@ -74,9 +77,35 @@ impl Head {
         progress: &ReplayProgress,
     ) -> Result<Mended, WalError> {
         let mut mended = Mended::default();
-        self.times.raise_min_valid(min_valid);
-        let mut replay = Replay {
-            head: self,
+        let mut replay = Replay::new(self, dir, min_valid);
+        mended.chunks = replay.found.load(self, min_valid);
+        let mut loaded = false;
+        // Without all of its chunks a snapshot is not whole; the log is.
+        if self.options.snapshot == HeadSnapshot::Prometheus && mended.chunks.is_none() {
+            match replay.find_chunk_snapshot(fs, dir) {
+                Ok(found) => loaded = found,
+                Err(error) => {
+                    mended.snapshot = Some(error.to_string());
+                    self.forget();
+                    replay = Replay::new(self, dir, min_valid);
+                    mended.chunks = replay.found.load(self, min_valid);
+                }
+            }
+        }
+        if !loaded {
+            mended.wal = replay.wal(fs, progress)?;
+        }
+        mended.wbl = replay.wbl(fs, &dir.join("wbl"), progress)?;
+        replay.finish();
+        Ok(mended)
+    }
+}
+
+impl<'h> Replay<'h> {
+    fn new(head: &'h Head, dir: &Path, min_valid: i64) -> Replay<'h> {
+        head.times.raise_min_valid(min_valid);
+        Replay {
+            head,
             refs: RefSnapshot::default(),
             found: Found::default(),
             redirect: HashMap::new(),
@@ -85,16 +114,9 @@ impl Head {
             memory: BulkMemory::default(),
             min_valid,
             wal_dir: dir.join("wal"),
-        };
-        mended.chunks = replay.found.load(self, min_valid);
-        mended.wal = replay.wal(fs, progress)?;
-        mended.wbl = replay.wbl(fs, &dir.join("wbl"), progress)?;
-        replay.finish();
-        Ok(mended)
+        }
     }
-}
 
-impl Replay<'_> {
     fn wal(
         &mut self,
         fs: &Arc<dyn Fs>,
@@ -247,9 +269,6 @@ impl Replay<'_> {
         state.next_slot = self.next_slot;
         state.free_slots = self.free_slots;
         drop(state);
-        // Chunks reach below what blocks hold; the head begins behind them.
-        if self.head.times.is_set() && self.head.times.min() < self.min_valid {
-            self.head.times.truncate(self.min_valid);
-        }
+        self.head.begin_behind_blocks(self.min_valid);
     }
 }
