@@ -125,6 +125,9 @@ impl Db {
         if let Some(error) = mended.chunks {
             self.log(Level::Error, "Loading on-disk chunks failed", &[("err", error.to_string())]);
         }
+        if mended.from_snapshot {
+            self.log(Level::Info, "chunk snapshot loaded", &[]);
+        }
         if let Some(error) = mended.snapshot {
             self.snapshot_refused(error);
         }

@@ -41,11 +41,13 @@ use crate::wal::{Reader, WalError, repair};
 /// A tombstone of this range says that the series itself was removed.
 const EVERYTHING: TimeRange = TimeRange::ALL;
 
-/// What went wrong and was mended, for the log.
+/// What a replay has to say for the log: most of it is what went wrong and was mended.
 #[derive(Debug, Default)]
 pub(crate) struct Mended {
     /// `chunks_head` files that were removed.
     pub chunks: Option<FileError>,
+    /// Prometheus's snapshot took the log's place.
+    pub from_snapshot: bool,
     /// Why a snapshot was not used.
     pub snapshot: Option<String>,
     /// Where the log was cut.
@@ -79,11 +81,10 @@ impl Head {
         let mut mended = Mended::default();
         let mut replay = Replay::new(self, dir, min_valid);
         mended.chunks = replay.found.load(self, min_valid);
-        let mut loaded = false;
         // Without all of its chunks a snapshot is not whole; the log is.
         if self.options.snapshot == HeadSnapshot::Prometheus && mended.chunks.is_none() {
             match replay.find_chunk_snapshot(fs, dir) {
-                Ok(found) => loaded = found,
+                Ok(found) => mended.from_snapshot = found,
                 Err(error) => {
                     mended.snapshot = Some(error.to_string());
                     self.forget();
@@ -92,7 +93,7 @@ impl Head {
                 }
             }
         }
-        if !loaded {
+        if !mended.from_snapshot {
             mended.wal = replay.wal(fs, progress)?;
         }
         mended.wbl = replay.wbl(fs, &dir.join("wbl"), progress)?;
