@@ -313,11 +313,13 @@ impl Series<'_> {
         cold.chunks.extend(&written);
     }
 
-    /// Adds a chunk of `chunks_head` behind everything the series has; nothing is open.
-    pub fn keep_chunk(&mut self, chunk: MappedChunk) {
+    /// Adds chunks of `chunks_head` behind everything the series has; nothing is open.
+    pub fn keep_chunks(&mut self, chunks: &[MappedChunk]) {
         let (_, cold) = self.both();
-        cold.chunks.push(chunk);
-        self.page.set_last_t(self.place, chunk.max_t());
+        cold.chunks.extend(chunks);
+        if let Some(last) = chunks.last() {
+            self.page.set_last_t(self.place, last.max_t());
+        }
     }
 
     /// Adds a chunk of `chunks_head` that overlaps others.

@@ -157,17 +157,18 @@ pub(super) fn put(series: &Series<'_>, out: &mut Vec<u8>, scratch: &mut Vec<u8>)
         return false;
     }
     let metadata = cold.extra.as_ref().and_then(|e| e.metadata.as_ref());
+    let chunks: Vec<MappedChunk> = cold.chunks.iter().collect();
     let bit = |on: bool, bit: u8| if on { bit } else { 0 };
     out.put_u8(
         bit(hot.stale, flag::STALE)
-            | bit(!cold.chunks.is_empty(), flag::CHUNKS)
+            | bit(!chunks.is_empty(), flag::CHUNKS)
             | bit(open.is_some(), flag::OPEN)
             | bit(ooo.is_some(), flag::LATE)
             | bit(metadata.is_some(), flag::METADATA)
             | bit(open.as_ref().is_some_and(|o| o.predicted), flag::PREDICTED),
     );
-    if !cold.chunks.is_empty() {
-        put_chunks(&cold.chunks, out);
+    if !chunks.is_empty() {
+        put_chunks(&chunks, out);
     }
     if let Some(open) = open {
         out.put_u8(open.encoding as u8);
@@ -256,8 +257,7 @@ impl<'h> Restorer<'h> {
             }
             chunks.retain(|c| c.max_t() >= self.min_valid);
             self.done.chunks_created += chunks.len() as u64;
-            chunks.shrink_to_fit();
-            series.records.cold[place].chunks = chunks;
+            series.records.cold[place].chunks.extend(&chunks);
         }
         if flags & flag::OPEN != 0 {
             self.open(series, buf, flags & flag::PREDICTED != 0)?;

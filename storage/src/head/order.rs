@@ -29,6 +29,12 @@ impl SlotOrder {
         *last = Some((slot, series_ref));
     }
 
+    /// Nothing was created yet.
+    pub fn clear(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.broken.store(false, Ordering::Release);
+    }
+
     /// Whether ascending slots have ascending refs.
     pub fn is_kept(&self) -> bool {
         !self.broken.load(Ordering::Acquire)

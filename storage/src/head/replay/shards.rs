@@ -269,17 +269,23 @@ impl<'h> Worker<'h> {
         let metrics = &self.head.metrics;
         metrics.chunks.add((chunks.len() + late.len()) as u64);
         metrics.chunks_created.add((chunks.len() + late.len()) as u64);
+        let mut behind = Vec::with_capacity(chunks.len());
+        let mut last_t = series.last_t();
         for chunk in chunks {
-            if series.last_t().is_some_and(|last| last >= chunk.min_t) {
+            if last_t.is_some_and(|last| last >= chunk.min_t) {
                 // Nothing that was stored may be lost: it is merged when read.
                 series.keep_late_chunk(chunk);
                 self.head.extend_late(chunk.min_t, chunk.max_t());
                 continue;
             }
-            series.close(&mut self.apply);
-            series.keep_chunk(chunk);
+            last_t = Some(chunk.max_t());
             self.apply.done.min_t = self.apply.done.min_t.min(chunk.min_t);
             self.apply.done.max_t = self.apply.done.max_t.max(chunk.max_t());
+            behind.push(chunk);
+        }
+        if !behind.is_empty() {
+            series.close(&mut self.apply);
+            series.keep_chunks(&behind);
         }
         for chunk in late {
             series.keep_late_chunk(chunk);

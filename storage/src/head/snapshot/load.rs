@@ -69,6 +69,7 @@ pub(super) fn load(
             return Err(SnapshotError::Unusable("the state of series is missing"));
         }
         head.add_done(total);
+        head.restore_order();
         for record in &exemplars {
             if let Record::Exemplars(r) = Record::classify(record) {
                 head.keep_exemplars(&decode::exemplars(r)?);
@@ -274,6 +275,19 @@ impl<'h> Loading<'h> {
         head.metrics.series.add(self.series);
         head.metrics.series_created.add(self.series);
         Ok((self.series, self.exemplars))
+    }
+}
+
+impl Head {
+    /// Says in which order the slots of the series are; nothing is created meanwhile.
+    fn restore_order(&self) {
+        for (first_slot, page) in self.pages.iter() {
+            let records = page.lock();
+            for (slot, cold) in (first_slot..).zip(&records.cold).filter(|(_, c)| c.series_ref != 0)
+            {
+                self.order.add(slot, cold.series_ref);
+            }
+        }
     }
 }
 

@@ -181,6 +181,7 @@ impl Head {
             (0..PAGE_SLOTS).for_each(|place| page.reset_locked(&mut records, place, 0));
         }
         self.refs.clear();
+        self.order.clear();
         *self.index_mut() = HeadIndex::default();
         *self.lock_commit() = CommitState::default();
         *write(&self.tombstones) = Tombstones::default();
