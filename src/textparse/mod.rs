@@ -8,6 +8,8 @@ pub mod content_type;
 mod lexer;
 pub mod number;
 pub mod openmetrics;
+#[cfg(test)]
+mod openmetrics_tests;
 pub mod prom;
 #[cfg(test)]
 mod prom_tests;
