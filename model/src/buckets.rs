@@ -41,7 +41,25 @@ pub struct Bucket {
 
 impl FloatHistogram {
     /// Every bucket from the lowest to the highest, empty ones included: negative, zero, positive.
+    /// Those that reach into the zero bucket end where that does.
     pub fn all_buckets(&self) -> Vec<Bucket> {
+        let mut all = self.buckets(self.zero_count > 0.0);
+        for b in &mut all {
+            if b.upper < 0.0 && b.upper > -self.zero_threshold {
+                b.upper = -self.zero_threshold;
+            } else if b.lower > 0.0 && b.lower < self.zero_threshold {
+                b.lower = self.zero_threshold;
+            }
+        }
+        all
+    }
+
+    /// The same with the bounds of the schema, whatever the zero bucket covers.
+    pub fn nominal_buckets(&self) -> Vec<Bucket> {
+        self.buckets(self.zero_count != 0.0)
+    }
+
+    fn buckets(&self, with_zero: bool) -> Vec<Bucket> {
         let mut all =
             Vec::with_capacity(self.positive_buckets.len() + self.negative_buckets.len() + 1);
         for (index, count) in indexed(&self.negative_spans, &self.negative_buckets) {
@@ -54,7 +72,7 @@ impl FloatHistogram {
             });
         }
         all.reverse();
-        if self.zero_count > 0.0 {
+        if with_zero {
             all.push(Bucket {
                 lower: -self.zero_threshold,
                 upper: self.zero_threshold,
@@ -78,14 +96,6 @@ impl FloatHistogram {
                 upper_inclusive: true,
                 count,
             });
-        }
-        // Buckets that reach into the zero bucket end where that does.
-        for b in &mut all {
-            if b.upper < 0.0 && b.upper > -self.zero_threshold {
-                b.upper = -self.zero_threshold;
-            } else if b.lower > 0.0 && b.lower < self.zero_threshold {
-                b.lower = self.zero_threshold;
-            }
         }
         all
     }

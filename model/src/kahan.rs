@@ -13,6 +13,11 @@ impl Sum {
         Sum { sum: v, lost: 0.0 }
     }
 
+    /// The result of a plain addition: nothing is known to be lost, and minus zero stays that.
+    pub fn plain(v: f64) -> Sum {
+        Sum { sum: v, lost: -0.0 }
+    }
+
     /// The sum with `v` added.
     #[inline(always)]
     pub fn plus(self, v: f64) -> Sum {

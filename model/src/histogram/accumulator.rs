@@ -41,9 +41,9 @@ impl Accumulator {
         Accumulator {
             hint: h.counter_reset_hint,
             schema: h.schema,
-            zero: Zero { threshold: h.zero_threshold, count: Sum::of(h.zero_count) },
-            count: Sum::of(h.count),
-            sum: Sum::of(h.sum),
+            zero: Zero { threshold: h.zero_threshold, count: Sum::plain(h.zero_count) },
+            count: Sum::plain(h.count),
+            sum: Sum::plain(h.sum),
             positive: cells::of(&h.positive_spans, &h.positive_buckets),
             negative: cells::of(&h.negative_spans, &h.negative_buckets),
             custom_values: h.custom_values.clone(),
@@ -127,7 +127,7 @@ impl Accumulator {
             count = Sum { sum: -count.sum, lost: -count.lost };
         }
         self.zero.count = match self.adding {
-            Adding::Plain => Sum::of(self.zero.count.sum + count.sum),
+            Adding::Plain => Sum::plain(self.zero.count.sum + count.sum),
             Adding::Kahan => self.zero.count.plus(count.sum).plus(count.lost),
         };
     }

@@ -78,6 +78,7 @@ impl FloatHistogram {
         ] {
             let mut populated = cells::of(spans, buckets);
             populated.retain(|c| c.value.sum != 0.0);
+            cells::join_touching(&mut populated);
             (*spans, *buckets) = cells::layout(&populated);
         }
     }

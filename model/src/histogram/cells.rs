@@ -12,6 +12,9 @@ use crate::kahan::Sum;
 pub(super) struct Cell {
     pub index: i32,
     pub value: Sum,
+    /// Whether a span starts here. Spans may touch, which means nothing, but each counts in the size
+    /// of a histogram, which query statistics show.
+    pub opens: bool,
 }
 
 /// The cells of spans and their absolute populations. Spans that name more buckets than there are
@@ -22,9 +25,9 @@ pub(super) fn of(spans: &[Span], buckets: &[f64]) -> Vec<Cell> {
     let mut index = 0i32;
     for span in spans {
         index = index.wrapping_add(span.offset);
-        for _ in 0..span.length {
+        for i in 0..span.length {
             let Some(v) = values.next() else { return out };
-            out.push(Cell { index, value: Sum::of(*v) });
+            out.push(Cell { index, value: Sum::of(*v), opens: i == 0 });
             index = index.wrapping_add(1);
         }
     }
@@ -37,7 +40,7 @@ pub(super) fn layout(cells: &[Cell]) -> (Vec<Span>, Vec<f64>) {
     let mut next = 0i32;
     for cell in cells {
         match spans.last_mut() {
-            Some(span) if cell.index == next => span.length += 1,
+            Some(span) if !cell.opens => span.length += 1,
             _ => spans.push(Span { offset: cell.index.wrapping_sub(next), length: 1 }),
         }
         next = cell.index.wrapping_add(1);
@@ -64,7 +67,7 @@ impl Adding {
     /// `a` with `b` and what `b` has lost.
     pub(super) fn add(self, a: Sum, b: Sum) -> Sum {
         match self {
-            Adding::Plain => Sum::of(a.sum + b.sum),
+            Adding::Plain => Sum::plain(a.sum + b.sum),
             Adding::Kahan if b.lost == 0.0 => a.plus(b.sum),
             Adding::Kahan => a.plus(b.sum).plus(b.lost),
         }
@@ -81,10 +84,20 @@ pub(super) fn reduce(cells: &[Cell], from: i32, to: i32, adding: Adding) -> Vec<
         let index = coarser_index(cell.index, from, to);
         match out.last_mut() {
             Some(last) if last.index == index => last.value = adding.add(last.value, cell.value),
-            _ => out.push(Cell { index, value: cell.value }),
+            _ => out.push(Cell { index, value: cell.value, opens: true }),
         }
     }
+    join_touching(&mut out);
     out
+}
+
+/// Makes one span of those that touch.
+pub(super) fn join_touching(cells: &mut [Cell]) {
+    let mut last: Option<Cell> = None;
+    for cell in cells {
+        cell.opens = !last.is_some_and(|last| next_to(&last, cell));
+        last = Some(*cell);
+    }
 }
 
 /// `a` with every cell of `b` added. Cells of `b` at or below the zero threshold of an exponential
@@ -99,26 +112,36 @@ pub(super) fn add(
     let exponential = schema != CUSTOM_BUCKETS_SCHEMA;
     let swallowed = |c: &&Cell| exponential && exponential_bound(c.index, schema) <= zero_threshold;
     let mut out = Vec::with_capacity(a.len() + b.len());
-    let mut left = a.iter().peekable();
+    let mut left = a.iter().copied().peekable();
     for cell in b.iter().skip_while(swallowed) {
         while let Some(l) = left.next_if(|l| l.index < cell.index) {
-            out.push(*l);
+            out.push(l);
         }
         match left.next_if(|l| l.index == cell.index) {
-            Some(l) => {
-                out.push(Cell { index: l.index, value: adding.add(l.value, cell.value) });
+            Some(l) => out.push(Cell { value: adding.add(l.value, cell.value), ..l }),
+            None => {
+                // A new bucket makes the span that ends before it longer, else the one that starts
+                // after it.
+                let extends = out.last().is_some_and(|last| next_to(last, cell));
+                if !extends && let Some(l) = left.peek_mut().filter(|l| next_to(cell, l)) {
+                    l.opens = false;
+                }
+                out.push(Cell { opens: !extends, ..*cell });
             }
-            None => out.push(*cell),
         }
     }
     out.extend(left);
     out
 }
 
+/// Whether `b` is the bucket right after `a`.
+fn next_to(a: &Cell, b: &Cell) -> bool {
+    a.index.wrapping_add(1) == b.index
+}
+
 /// Populations with the opposite sign.
 pub(super) fn negated(cells: &[Cell]) -> Vec<Cell> {
-    let negate =
-        |c: &Cell| Cell { index: c.index, value: Sum { sum: -c.value.sum, lost: -c.value.lost } };
+    let negate = |c: &Cell| Cell { value: Sum { sum: -c.value.sum, lost: -c.value.lost }, ..*c };
     cells.iter().map(negate).collect()
 }
 
@@ -160,7 +183,10 @@ pub(super) fn remap(cells: &[Cell], bounds: &[f64], shared: &[f64], target: &mut
 /// The populated buckets of a remapped layout.
 pub(super) fn populated(target: &[Sum]) -> Vec<Cell> {
     let cells = target.iter().enumerate().filter(|(_, s)| s.sum != 0.0 || s.lost != 0.0);
-    cells.map(|(i, s)| Cell { index: i as i32, value: *s }).collect()
+    let mut out: Vec<Cell> =
+        cells.map(|(i, s)| Cell { index: i as i32, value: *s, opens: true }).collect();
+    join_touching(&mut out);
+    out
 }
 
 /// The lower end of a bucket in absolute terms, for exponential schemas.
@@ -217,5 +243,7 @@ pub(super) fn above(cells: &[Cell], schema: i32, threshold: f64) -> Vec<Cell> {
     let keep = |c: &&Cell| {
         lower_bound(c.index, schema) >= threshold && (c.value.sum != 0.0 || c.value.lost != 0.0)
     };
-    cells.iter().filter(keep).copied().collect()
+    let mut out: Vec<Cell> = cells.iter().filter(keep).copied().collect();
+    join_touching(&mut out);
+    out
 }

@@ -27,7 +27,7 @@ fn write_buckets(
     f: &mut fmt::Formatter<'_>,
     count: &dyn Fn(f64) -> String,
 ) -> fmt::Result {
-    for b in h.all_buckets().iter().filter(|b| b.count != 0.0) {
+    for b in h.nominal_buckets().iter().filter(|b| b.count != 0.0) {
         let open = if b.lower_inclusive { '[' } else { '(' };
         let close = if b.upper_inclusive { ']' } else { ')' };
         let (lower, upper) = (format_g(b.lower), format_g(b.upper));

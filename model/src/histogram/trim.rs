@@ -83,11 +83,11 @@ impl FloatHistogram {
         if positive {
             only.negative_spans.clear();
             only.negative_buckets.clear();
-            return only.all_buckets();
+            return only.nominal_buckets();
         }
         only.positive_spans.clear();
         only.positive_buckets.clear();
-        let mut buckets = only.all_buckets();
+        let mut buckets = only.nominal_buckets();
         buckets.reverse();
         buckets
     }

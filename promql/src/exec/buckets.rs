@@ -1,7 +1,7 @@
 //! histogram_quantile, histogram_quantiles and histogram_fraction: what a distribution says, from
 //! classic buckets (series that differ in `le`) or native histograms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::Labels;
 use model::labels::{BUCKET, METRIC_NAME};
@@ -112,10 +112,11 @@ impl Question<'_> {
         table: &mut Table,
     ) -> Result<(), EngineError> {
         let mut out = work.take();
+        let mut forced = ForcedSteps::default();
         for d in distributions {
             out.reset(self.grid.steps);
             let conflicts = self.native(d, work, &mut out);
-            self.classic(d, &conflicts, work, &mut out);
+            self.classic(d, &conflicts, &mut forced, &mut out);
             if out.is_empty() {
                 continue;
             }
@@ -123,6 +124,7 @@ impl Question<'_> {
             self.push(&labels, &out, table);
         }
         work.give(out);
+        forced.note(self.place, work);
         Ok(())
     }
 
@@ -177,7 +179,13 @@ impl Question<'_> {
         conflicts
     }
 
-    fn classic(&self, d: &Distribution, conflicts: &[u32], work: &mut Work<'_>, out: &mut Column) {
+    fn classic<'d>(
+        &self,
+        d: &'d Distribution,
+        conflicts: &[u32],
+        forced: &mut ForcedSteps<'d>,
+        out: &mut Column,
+    ) {
         if d.buckets.is_empty() {
             return;
         }
@@ -193,9 +201,10 @@ impl Question<'_> {
             }
             out.floats[step] = match self.ask {
                 Ask::Quantile(q) => {
-                    let (v, forced) = quantile::of_buckets(q.at(step), &mut buckets);
-                    if let Some(forced) = forced {
-                        self.note_forced(d, forced, self.grid.time(step), work);
+                    let (v, change) = quantile::of_buckets(q.at(step), &mut buckets);
+                    if let Some(change) = change {
+                        let name = if self.delayed { d.labels.get(METRIC_NAME) } else { None };
+                        forced.add(name.unwrap_or(""), change, step, self.grid);
                     }
                     v
                 }
@@ -205,11 +214,41 @@ impl Question<'_> {
             };
         }
     }
+}
 
-    fn note_forced(&self, d: &Distribution, forced: Forced, t: i64, work: &mut Work<'_>) {
-        let name = if self.delayed { d.labels.get(METRIC_NAME).unwrap_or("") } else { "" };
+/// Where buckets had to be changed to grow monotonically, by metric name.
+#[derive(Default)]
+struct ForcedSteps<'d>(BTreeMap<&'d str, ForcedMetric>);
+
+struct ForcedMetric {
+    seen: Monotonicity,
+    /// Distributions changed at each step.
+    by_step: Vec<i64>,
+}
+
+impl<'d> ForcedSteps<'d> {
+    fn add(&mut self, name: &'d str, forced: Forced, step: usize, grid: Grid) {
+        let t = grid.time(step);
         let Forced { min_bucket, max_bucket, max_diff } = forced;
-        let m = Monotonicity { min_t: t, max_t: t, min_bucket, max_bucket, max_diff, count: 0 };
-        work.notes.forced_monotonicity(name, m, self.place);
+        let here = Monotonicity { min_t: t, max_t: t, min_bucket, max_bucket, max_diff, count: 0 };
+        let metric = self
+            .0
+            .entry(name)
+            .or_insert_with(|| ForcedMetric { seen: here, by_step: vec![0; grid.steps] });
+        metric.seen.widen(&here);
+        metric.by_step[step] += 1;
+    }
+
+    /// Annotates each metric once. Prometheus adds its annotation up with itself at every step
+    /// after the first that has it, so that the number it shows doubles and wraps around; who
+    /// compares answers sees that number.
+    fn note(self, place: Place, work: &mut Work<'_>) {
+        for (name, metric) in self.0 {
+            let mut steps = metric.by_step.into_iter().skip_while(|here| *here == 0);
+            let first = steps.next().unwrap_or(0);
+            let shown = steps.fold(first, |shown, here| shown.wrapping_add(here).wrapping_mul(2));
+            let seen = Monotonicity { count: shown.wrapping_sub(1), ..metric.seen };
+            work.notes.forced_monotonicity(name, seen, place);
+        }
     }
 }

@@ -140,7 +140,8 @@ impl<'p> Evaluator<'p> {
                 let give = if wants_start { Give::StartTimestamp } else { Give::Timestamp };
                 let selected = self.selected(select.read)?;
                 let lookback = self.shared.lookback_ms;
-                let inner = InstantSelector::new(selected, select, grid, lookback, give);
+                let inner = InstantSelector::new(selected, select, grid, lookback, give)
+                    .ignoring_offset_if_fixed();
                 match known {
                     true => Box::new(inner),
                     false => {
@@ -436,7 +437,7 @@ impl<'p> Evaluator<'p> {
         };
         let starts = self.shared.features.use_start_timestamps
             && function.uses_starts()
-            && matches!(input, Input::Stored(..));
+            && matches!(input, Input::Stored { .. });
         let mut place = args[0].place_for(node.rank);
         if matches!(args[0].kind, Kind::Subquery(_)) {
             // Prometheus puts a selector without position in its place.
@@ -484,7 +485,11 @@ impl<'p> Evaluator<'p> {
             after_ms: if extent == Extent::Smoothed { lookback } else { 0 },
             count_read: true,
         };
-        let input = Input::Stored(self.selected(select.read)?, select.counts_only);
+        let input = Input::Stored {
+            selected: self.selected(select.read)?,
+            within: select.within,
+            counts_only: select.counts_only,
+        };
         Ok((input, windows, extent))
     }
 }

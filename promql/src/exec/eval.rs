@@ -131,6 +131,7 @@ impl<'p> Evaluator<'p> {
                 Ok(Steps::Constant(value.at(0)))
             }
             Kind::Negate(inner) => Ok(self.scalar(inner, grid, work)?.map(|v| -v)),
+            Kind::Plus(inner) => self.scalar(inner, grid, work),
             Kind::Binary(b) => {
                 let lhs = self.scalar(&b.lhs, grid, work)?;
                 let rhs = self.scalar(&b.rhs, grid, work)?;
@@ -183,6 +184,7 @@ impl<'p> Evaluator<'p> {
                 let negated = Box::new(Map { inner, change: Negate });
                 Ok(unnamed(negated, Clash::Merge, self.delayed()))
             }
+            Kind::Plus(inner) => self.operator(inner, grid, work),
             Kind::Invariant(inner) => {
                 let once = Grid::instant(grid.start);
                 let (inner, tally) =
@@ -220,7 +222,10 @@ impl<'p> Evaluator<'p> {
             return Ok(if renames { unnamed(out, Clash::Merge, delayed) } else { out });
         }
         let lhs = self.vector(&b.lhs, grid, work)?;
-        let rhs = self.vector(&b.rhs, grid, work)?;
+        let rhs = match self.vector(&b.rhs, grid, work) {
+            Ok(rhs) => rhs,
+            Err(of_right) => return Err(sets::left_first(&*lhs, of_right, work)),
+        };
         if b.op.is_set() {
             let merge = !(delayed && grid.is_instant());
             return sets::run(b.op, lhs, rhs, &b.matching, grid.steps, merge, work);
@@ -316,7 +321,9 @@ impl<'p> Evaluator<'p> {
 /// The grid of a subquery within `grid`: multiples of its step, the start of the range excluded.
 pub(crate) fn child_grid(s: &Subquery, grid: Grid) -> Option<Grid> {
     let (first, last) = match s.at {
-        Some(at) => (at, at),
+        // Unless it is evaluated once for all steps, a fixed one runs as long as the steps do.
+        // What it looks at beyond its time shows in no value, only in the count of samples read.
+        Some(at) => (at, at.saturating_add(grid.last() - grid.start)),
         None => (grid.start, grid.last()),
     };
     let before = first.saturating_sub(s.offset_ms).saturating_sub(s.range_ms);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use model::labels::{INSTANCE, JOB, METRIC_NAME};
 use model::number::go_quote;
-use model::{Labels, LabelsBuilder, MatchOp, Matcher, Querier, SelectHints};
+use model::{Labels, LabelsBuilder, MatchOp, Matcher, Querier, SelectHints, TimeRange};
 
 use super::column::{Column, Point};
 use super::grid::Grid;
@@ -36,7 +36,7 @@ pub(crate) fn reference(node: &Node) -> (Option<i64>, i64) {
             Kind::Call { args, .. } => args.iter().find_map(find),
             Kind::Aggregate(a) => find(&a.expr).or_else(|| find(a.param.as_ref()?)),
             Kind::Binary(b) => find(&b.lhs).or_else(|| find(&b.rhs)),
-            Kind::Negate(e) | Kind::Invariant(e) => find(e),
+            Kind::Negate(e) | Kind::Plus(e) | Kind::Invariant(e) => find(e),
             Kind::Number(_) | Kind::String(_) => None,
         }
     }
@@ -131,6 +131,7 @@ impl Info<'_> {
             offset_ms,
             at,
             range_ms: 0,
+            within: TimeRange::ALL,
             anchored: false,
             smoothed: false,
             counts_only: false,

@@ -36,8 +36,19 @@ pub(crate) struct Monotonicity {
     pub min_bucket: f64,
     pub max_bucket: f64,
     pub max_diff: f64,
-    /// Occurrences as Prometheus counts them.
+    /// Occurrences as Prometheus counts them, less one.
     pub count: i64,
+}
+
+impl Monotonicity {
+    /// Takes in the times, buckets and difference of `other`.
+    pub(crate) fn widen(&mut self, other: &Monotonicity) {
+        self.min_t = self.min_t.min(other.min_t);
+        self.max_t = self.max_t.max(other.max_t);
+        self.min_bucket = self.min_bucket.min(other.min_bucket);
+        self.max_bucket = self.max_bucket.max(other.max_bucket);
+        self.max_diff = self.max_diff.max(other.max_diff);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +123,9 @@ impl Notes {
         let order = self.notes.len();
         match self.notes.get_mut(&text) {
             Some(note) => {
-                if place.rank >= note.place.rank {
+                // One that adds up stays with the place it had first.
+                let later = place.rank >= note.place.rank;
+                if later != matches!(detail, Detail::Monotonicity(_) | Detail::Overlaps { .. }) {
                     note.place = place;
                 }
                 note.detail.merge(detail);
@@ -331,11 +344,7 @@ impl Detail {
         match (self, other) {
             (Detail::Overlaps { count }, Detail::Overlaps { count: more }) => *count += more,
             (Detail::Monotonicity(a), Detail::Monotonicity(b)) => {
-                a.min_t = a.min_t.min(b.min_t);
-                a.max_t = a.max_t.max(b.max_t);
-                a.min_bucket = a.min_bucket.min(b.min_bucket);
-                a.max_bucket = a.max_bucket.max(b.max_bucket);
-                a.max_diff = a.max_diff.max(b.max_diff);
+                a.widen(&b);
                 a.count = a.count.wrapping_add(b.count).wrapping_add(1);
             }
             _ => {}

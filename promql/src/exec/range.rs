@@ -1,7 +1,7 @@
 //! Range functions as an operator: a range vector, series by series, to a column of values.
 
-use model::Labels;
 use model::labels::METRIC_NAME;
+use model::{Labels, TimeRange};
 
 use super::column::Column;
 use super::counts;
@@ -19,8 +19,8 @@ use crate::plan::Place;
 
 /// Where the samples of a range vector come from.
 pub(crate) enum Input<'p> {
-    /// The store; and whether histograms are needed without buckets only.
-    Stored(&'p Selected, bool),
+    /// The store, as far as `within`; and whether histograms are needed without buckets only.
+    Stored { selected: &'p Selected, within: TimeRange, counts_only: bool },
     /// A subquery, evaluated on a grid of its own; `None` when that has no step.
     Subquery(Boxed<'p>, Option<Grid>),
 }
@@ -28,7 +28,7 @@ pub(crate) enum Input<'p> {
 impl Input<'_> {
     fn len(&self) -> usize {
         match self {
-            Input::Stored(selected, _) => selected.series.len(),
+            Input::Stored { selected, .. } => selected.series.len(),
             Input::Subquery(inner, Some(_)) => inner.len(),
             Input::Subquery(_, None) => 0,
         }
@@ -36,14 +36,14 @@ impl Input<'_> {
 
     fn labels(&self, i: usize) -> Labels {
         match self {
-            Input::Stored(selected, _) => selected.series.labels(i),
+            Input::Stored { selected, .. } => selected.series.labels(i),
             Input::Subquery(inner, _) => inner.labels(i),
         }
     }
 
     fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
         match self {
-            Input::Stored(selected, _) => selected.series.label_value(i, name, with),
+            Input::Stored { selected, .. } => selected.series.label_value(i, name, with),
             Input::Subquery(inner, _) => inner.label_value(i, name, with),
         }
     }
@@ -64,9 +64,11 @@ impl Input<'_> {
         samples: &mut Samples,
     ) -> Result<(), EngineError> {
         match self {
-            Input::Stored(selected, counts_only) => {
+            Input::Stored { selected, within, counts_only } => {
                 let mut read = work.take_read();
                 let mut span = windows.span();
+                span.min = span.min.max(within.min);
+                span.max = span.max.min(within.max);
                 if *counts_only {
                     // The sample just outside shows whether there is a counter reset after it.
                     span.min = span.min.saturating_sub(1);
@@ -113,7 +115,7 @@ impl RangeCall<'_> {
     /// The metric name of a series, for annotations.
     pub(crate) fn metric_name(&self, i: usize) -> String {
         match &self.input {
-            Input::Stored(selected, _) => selected.metric_name(i),
+            Input::Stored { selected, .. } => selected.metric_name(i),
             Input::Subquery(..) => self.input.label(i, METRIC_NAME),
         }
     }
@@ -125,7 +127,7 @@ impl RangeCall<'_> {
             return;
         }
         let typed = work.shared.features.type_and_unit_labels;
-        if !typed && let Input::Stored(Selected { name: Some(name), .. }, _) = &self.input {
+        if !typed && let Input::Stored { selected: Selected { name: Some(name), .. }, .. } = &self.input {
             // One name for all series: no need to look at each.
             if !looks_like_counter(name) {
                 work.notes.possible_non_counter(name, self.place);
@@ -150,7 +152,7 @@ impl RangeCall<'_> {
         if let Some((what, v)) = found.bad_factor {
             return failed(over_time::bad_factor(what, v));
         }
-        if let Some(q) = found.bad_quantile {
+        for q in found.bad_quantiles {
             work.notes.invalid_quantile(q, self.place);
         }
         if found.overlaps > 0 {
@@ -179,14 +181,14 @@ impl Source for RangeCall<'_> {
 
     fn drops_name(&self, i: usize) -> bool {
         match &self.input {
-            Input::Stored(..) => false,
+            Input::Stored { .. } => false,
             Input::Subquery(inner, _) => inner.drops_name(i),
         }
     }
 
     fn distinct_unnamed(&self) -> bool {
         match &self.input {
-            Input::Stored(selected, _) => selected.distinct_unnamed(),
+            Input::Stored { selected, .. } => selected.distinct_unnamed(),
             Input::Subquery(inner, _) => inner.distinct_unnamed(),
         }
     }

@@ -186,7 +186,7 @@ fn stored(
     let (start, end) = windows.range_at(0);
     let mut out = Vec::new();
     let mut samples = Samples::default();
-    let input = Input::Stored(selected, false);
+    let input = Input::Stored { selected, within: select.within, counts_only: false };
     for i in 0..selected.series.len() {
         work.shared.check()?;
         input.read(i, &windows, false, work, &mut samples)?;

@@ -81,6 +81,7 @@ pub(crate) struct InstantSelector<'p> {
     lookback_ms: i64,
     give: Give,
     counts_only: bool,
+    within: TimeRange,
 }
 
 impl<'p> InstantSelector<'p> {
@@ -92,8 +93,17 @@ impl<'p> InstantSelector<'p> {
         lookback_ms: i64,
         give: Give,
     ) -> InstantSelector<'p> {
-        let Select { offset_ms, at, counts_only, .. } = *select;
-        InstantSelector { selected, grid, offset_ms, at, lookback_ms, give, counts_only }
+        let Select { offset_ms, at, counts_only, within, .. } = *select;
+        InstantSelector { selected, grid, offset_ms, at, lookback_ms, give, counts_only, within }
+    }
+
+    /// The same without offset where the time is fixed: what `timestamp` looks at in Prometheus,
+    /// though the store is asked for the samples of the time with the offset.
+    pub(crate) fn ignoring_offset_if_fixed(mut self) -> InstantSelector<'p> {
+        if self.at.is_some() {
+            self.offset_ms = 0;
+        }
+        self
     }
 
     /// The time looked at for a step.
@@ -105,7 +115,11 @@ impl<'p> InstantSelector<'p> {
         let (first, last) = (self.reference(0), self.reference(self.grid.steps - 1));
         // The sample just outside shows whether there is a counter reset after it.
         let inside = i64::from(!self.counts_only);
-        TimeRange { min: first.saturating_sub(self.lookback_ms).saturating_add(inside), max: last }
+        let min = first.saturating_sub(self.lookback_ms).saturating_add(inside);
+        TimeRange {
+            min: min.max(self.within.min.saturating_sub(1 - inside)),
+            max: last.min(self.within.max),
+        }
     }
 
     /// Hands each step's sample, by index, to `visit`.

@@ -35,7 +35,8 @@ pub(crate) fn run<'p>(
     }
     let of_left = signatures.of(&*lhs);
     let of_right = signatures.of(&*rhs);
-    let right = presence(&*rhs, &of_right, signatures.count(), steps, work)?;
+    let right = presence(&*rhs, &of_right, signatures.count(), steps, work)
+        .map_err(|of_right| left_first(&*lhs, of_right, work))?;
     let keep = op == BinaryOp::And;
     Ok(Box::new(Masked { inner: lhs, signatures: of_left, presence: right, keep }))
 }
@@ -59,6 +60,19 @@ fn presence(
         Ok(())
     })?;
     Ok(out)
+}
+
+/// The error of an operation whose right side failed with `of_right`: Prometheus evaluates the left
+/// side first, and here it may still have its columns to compute.
+pub(crate) fn left_first(
+    lhs: &dyn Source,
+    of_right: EngineError,
+    work: &mut Work<'_>,
+) -> EngineError {
+    let mut column = work.take();
+    let of_left = (0..lhs.len()).find_map(|i| lhs.column(i, work, &mut column).err());
+    work.give(column);
+    of_left.unwrap_or(of_right)
 }
 
 /// A vector without (or with only) the samples whose signature is present on the other side.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{CounterResetHint, Labels, TimeRange};
 
 use super::column::Column;
+use super::counts;
 use super::grid::Grid;
 use super::select::Selected;
 use super::source::Source;
@@ -59,6 +60,9 @@ impl Source for Smoothed<'_> {
         let (mut read, mut samples) = (work.take_read(), work.take_samples());
         let result = self.selected.series.read(i, range, &mut read);
         result.map_err(|e| work.shared.reading(e))?;
+        if self.select.counts_only {
+            counts::strip(&mut read);
+        }
         samples.take(&mut read, false);
         let mut met = Met::default();
         for step in 0..self.grid.steps {

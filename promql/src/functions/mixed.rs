@@ -8,7 +8,7 @@ use super::extended;
 use super::extended_histogram;
 use super::histogram_rate;
 use super::over_time;
-use super::range::{Extent, RangeFunction};
+use super::range::{Extent, RangeFunction, add_quantile};
 use super::rate::{Resets, Start, value as rate_value};
 use crate::engine::EngineError;
 use crate::exec::column::{ABSENT, Column, SharedHistogram, is_absent};
@@ -28,7 +28,7 @@ pub(crate) enum Answer {
 }
 
 /// What was met on the way; told once a series.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Met {
     pub mixed: bool,
     pub ignored: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Met {
     pub reconciled_aggregate: bool,
     pub collision: bool,
     pub overlaps: u64,
-    pub bad_quantile: Option<f64>,
+    pub bad_quantiles: Vec<f64>,
     pub bad_factor: Option<(&'static str, f64)>,
 }
 
@@ -133,8 +133,8 @@ impl Met {
         if self.collision {
             notes.counter_reset_collision(HistogramOperation::Aggregate, place);
         }
-        if let Some(q) = self.bad_quantile {
-            notes.invalid_quantile(q, place);
+        for q in &self.bad_quantiles {
+            notes.invalid_quantile(*q, place);
         }
         if self.overlaps > 0 {
             notes.start_time_overlaps(&name(), self.overlaps, place);
@@ -199,7 +199,7 @@ impl Windowed<'_> {
             F::Quantile => {
                 let q = param(0);
                 if !vs.is_empty() && !(0.0..=1.0).contains(&q) {
-                    self.met.bad_quantile = Some(q);
+                    add_quantile(&mut self.met.bad_quantiles, q);
                 }
                 self.of_floats(1, vs, hs, |scratch| over_time::quantile(q, vs, scratch))
             }

@@ -129,13 +129,20 @@ impl Run<'_> {
     }
 }
 
+/// Adds a quantile to a list, unless it is the last one there.
+pub(crate) fn add_quantile(to: &mut Vec<f64>, q: f64) {
+    if to.last().is_none_or(|last| last.to_bits() != q.to_bits()) {
+        to.push(q);
+    }
+}
+
 /// What a run found out besides values.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
     /// Windows in which start times contradict samples.
     pub overlaps: u64,
-    /// A quantile outside of 0..=1, or NaN.
-    pub bad_quantile: Option<f64>,
+    /// Quantiles outside of 0..=1, or NaN, as they change over the steps.
+    pub bad_quantiles: Vec<f64>,
     /// A smoothing or trend factor outside of 0..1, with its name.
     pub bad_factor: Option<(&'static str, f64)>,
 }
@@ -209,7 +216,7 @@ impl RangeFunction {
                 run.each(|s, b| {
                     let q = q.at(b.step);
                     if !(0.0..=1.0).contains(&q) {
-                        found.bad_quantile = Some(q);
+                        add_quantile(&mut found.bad_quantiles, q);
                     }
                     over_time::quantile(q, &s.floats[b.lo..b.hi], &mut scratch)
                 });

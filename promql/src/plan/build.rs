@@ -140,11 +140,10 @@ impl Builder {
             }
             Expr::Paren(p) => self.expr(&p.expr, around),
             Expr::Unary(u) => {
+                // A literal stays unwrapped in Prometheus too: evaluating it is free.
                 let mut built = self.expr(&u.expr, around)?;
-                if u.negate {
-                    built.node = self.node(expr, Kind::Negate(Box::new(built.node)));
-                    // A literal stays unwrapped in Prometheus too: evaluating it is free.
-                }
+                let kind = if u.negate { Kind::Negate } else { Kind::Plus };
+                built.node = self.node(expr, kind(Box::new(built.node)));
                 Ok(built)
             }
             Expr::Vector(v) => {
@@ -291,6 +290,7 @@ impl Builder {
             offset_ms: 0,
             at: None,
             range_ms: 0,
+            within: TimeRange::ALL,
             anchored: false,
             smoothed: false,
             counts_only: false,
@@ -386,7 +386,8 @@ impl Builder {
         let read = self.read(&v.matchers, hints);
         let counts_only = around.counts_only && !around.needs_buckets;
         let (anchored, smoothed) = (v.anchored, v.smoothed);
-        Ok(Select { read, offset_ms, at, range_ms, anchored, smoothed, counts_only })
+        let within = span;
+        Ok(Select { read, offset_ms, at, range_ms, within, anchored, smoothed, counts_only })
     }
 
     fn read(&mut self, matchers: &[Matcher], hints: SelectHints) -> usize {

@@ -88,6 +88,8 @@ pub(crate) enum Kind {
     Aggregate(Aggregate),
     Binary(Binary),
     Negate(Box<Node>),
+    /// A unary plus: the same values, but no selector any more for those who look at their argument.
+    Plus(Box<Node>),
     /// Evaluated once, at the first step; the value stands for all steps.
     Invariant(Box<Node>),
 }
@@ -102,6 +104,8 @@ pub(crate) struct Select {
     pub at: Option<i64>,
     /// 0 for an instant selector.
     pub range_ms: i64,
+    /// What the store is asked for: a sample outside is not seen, wherever a step looks.
+    pub within: TimeRange,
     pub anchored: bool,
     pub smoothed: bool,
     /// Whether buckets of histograms are not needed.
