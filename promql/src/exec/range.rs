@@ -127,7 +127,9 @@ impl RangeCall<'_> {
             return;
         }
         let typed = work.shared.features.type_and_unit_labels;
-        if !typed && let Input::Stored { selected: Selected { name: Some(name), .. }, .. } = &self.input {
+        if !typed
+            && let Input::Stored { selected: Selected { name: Some(name), .. }, .. } = &self.input
+        {
             // One name for all series: no need to look at each.
             if !looks_like_counter(name) {
                 work.notes.possible_non_counter(name, self.place);
