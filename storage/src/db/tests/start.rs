@@ -12,7 +12,8 @@ use super::*;
 use crate::db::{HeadSnapshot, RuntimeOptions};
 use crate::fs::{FileKind, OpenMode, SimFs};
 use crate::record::{
-    RefSample, RefTombstone, SamplesEncoder, SamplesVersion, SeriesEncoder, TombstonesEncoder,
+    HistogramKind, HistogramsEncoder, RefSample, RefTombstone, SamplesEncoder, SamplesVersion,
+    SeriesEncoder, TombstonesEncoder,
 };
 use crate::wal::{Compression, SegmentWriter};
 
@@ -274,6 +275,32 @@ fn a_snapshot_that_cannot_be_written_is_no_error() {
         drop(db);
         let db = start(&fs.kill(call), HeadSnapshot::Own);
         same(&shown(&db), &want, &format!("stopped at call {call} of closing"));
+    }
+}
+
+/// A later Prometheus may log finer histograms than this one keeps, and schemas nobody knows yet.
+#[test]
+fn replayed_histograms_are_reduced_to_what_is_kept() {
+    let fs = SimFs::new(1);
+    let dir = Path::new(DIR).join("wal");
+    let mut out = SegmentWriter::create(&fs, &dir, 1 << 20, Compression::Snappy).unwrap();
+    let mut record = Vec::new();
+    let labels = labels_of(1);
+    SeriesEncoder::new(&mut record).push(SeriesRef(1), labels.len(), labels.iter());
+    out.log(&record).unwrap();
+    record.clear();
+    let mut encoder = HistogramsEncoder::new(&mut record, HistogramKind::Exponential);
+    for (t, schema) in [(1, 8), (2, 10), (3, 60), (4, 52)] {
+        encoder.push(SeriesRef(1), 0, T0 + t, &Histogram { schema, ..histogram(3) });
+    }
+    out.log(&record).unwrap();
+    out.finish().unwrap();
+    let db = start(&fs, HeadSnapshot::Own);
+    let (_, columns) = dump(&db, TimeRange::ALL).remove(0);
+    assert_eq!(columns.timestamps, [T0 + 1, T0 + 2, T0 + 4]);
+    for h in &columns.histograms {
+        let h = h.value.to_float();
+        assert_eq!((h.schema, h.count), (8, 9.0));
     }
 }
 
