@@ -8,7 +8,6 @@
 //! meanwhile is counted and left out; the commit is published when its last sample is in place.
 
 use std::collections::HashMap;
-use std::hint::black_box;
 
 use model::columns::HistogramValue;
 use model::value::is_stale_nan;
@@ -20,6 +19,7 @@ use super::apply::{Apply, Done, Series};
 use super::batch::{Batch, HistogramType, NEW, Staged, StagedFloat, StagedHistogram};
 use super::judge::{Bounds, Verdict};
 use super::log::{Logged, LoggedAt, RecordBuffer};
+use super::prefetch;
 use super::series::{Page, Records, Slot, page_number, place};
 
 /// Behind the commit lock: what only one commit at a time may touch.
@@ -281,18 +281,8 @@ impl Head {
     }
 }
 
-/// Records that are looked at before the first of them is written: their cache misses overlap.
-const TOUCH_AHEAD: usize = 16;
-
-/// Loads what applying these samples needs first.
-#[inline]
-fn touch(records: &Records, group: &[StagedFloat]) {
-    let of = |f: &StagedFloat| {
-        let hot = &records.hot[place(f.slot)];
-        hot.commit_id ^ u64::from(hot.tail.bits())
-    };
-    black_box(group.iter().fold(0, |all, f| all ^ of(f)));
-}
+/// How many samples ahead records are prefetched.
+const AHEAD: usize = 12;
 
 impl<'a> Applying<'a> {
     fn batch(&mut self, batch: &Batch) {
@@ -304,13 +294,17 @@ impl<'a> Applying<'a> {
             floats = later;
             let Some(page) = self.head.pages.get(number) else { continue };
             let mut records = page.lock();
-            for group in now.chunks(TOUCH_AHEAD) {
-                touch(&records, group);
-                for float in group {
-                    let s = float.sample;
-                    if let Some(series) = self.series(page, &mut records, float.slot, s.series.0) {
-                        self.float(series, s.t, s.start_t, s.v, float.slot);
-                    }
+            let bring = |records: &Records, float: &StagedFloat| {
+                prefetch::record(&records.hot[place(float.slot)]);
+            };
+            now.iter().take(AHEAD).for_each(|float| bring(&records, float));
+            for (at, float) in now.iter().enumerate() {
+                if let Some(later) = now.get(at + AHEAD) {
+                    bring(&records, later);
+                }
+                let s = float.sample;
+                if let Some(series) = self.series(page, &mut records, float.slot, s.series.0) {
+                    self.float(series, s.t, s.start_t, s.v, float.slot);
                 }
             }
         }

@@ -26,6 +26,7 @@ mod ooo;
 mod open;
 mod order;
 mod parts;
+mod prefetch;
 mod refs;
 pub(crate) mod replay;
 mod series;

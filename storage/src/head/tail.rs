@@ -92,12 +92,6 @@ impl Tail {
     /// Before a chunk: two zero bytes in place of its sample count.
     pub const EMPTY: Tail = Tail { last: NONE, bits: 16, blocks: 0, bytes: [0; TAIL_BYTES] };
 
-    /// Bits of the inline part.
-    #[inline]
-    pub fn bits(&self) -> u16 {
-        self.bits
-    }
-
     /// Bytes of the chunk so far.
     pub fn len_bytes(&self) -> usize {
         usize::from(self.blocks) * BLOCK_BYTES + usize::from(self.bits).div_ceil(8)
