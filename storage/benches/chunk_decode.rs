@@ -1,11 +1,12 @@
 //! Nanoseconds a sample of decoding and encoding float chunks: generated ones, tidy and jittered,
 //! and those of the golden blocks where the shared data is there. Medians of five runs, beside them
 //! the quickest slice of any run, which tells more on a busy machine.
-//! `cargo bench -p storage --bench chunk_decode`
+//! `cargo bench -p storage --bench chunk_decode [-- BLOCK]`: with a block, its chunks only.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use model::{Columns, TimeRange};
@@ -124,13 +125,18 @@ fn decode_times(encoding: Encoding, chunks: &[Vec<u8>], samples: usize) -> Times
     })
 }
 
-/// The XOR chunks of the golden blocks, and their samples.
-fn golden() -> (Vec<Vec<u8>>, usize) {
-    let (mut chunks, mut samples) = (Vec::new(), 0);
+/// The golden blocks.
+fn golden() -> Vec<PathBuf> {
     let root = testdata::shared("golden/prometheus-3.14/stopped/data");
     let blocks = root.and_then(|root| std::fs::read_dir(root).ok()).into_iter().flatten().flatten();
+    blocks.map(|block| block.path()).collect()
+}
+
+/// The XOR chunks of some blocks, and their samples.
+fn stored(blocks: &[PathBuf]) -> (Vec<Vec<u8>>, usize) {
+    let (mut chunks, mut samples) = (Vec::new(), 0);
     for block in blocks {
-        let Ok(reader) = Reader::open(&RealFs, &block.path().join("chunks")) else { continue };
+        let Ok(reader) = Reader::open(&RealFs, &block.join("chunks")) else { continue };
         let mut offset = HEADER_SIZE as u32;
         while let Ok(stored) = reader.chunk(ChunkRef::new(0, offset)) {
             offset = stored.end;
@@ -156,15 +162,20 @@ fn measure(name: &str, encoding: Encoding, samples: &[Vec<(i64, f64)>]) {
 }
 
 fn main() {
+    let given = std::env::args().skip(1).find(|a| !a.starts_with("--")).map(PathBuf::from);
+    let one_only = given.is_some();
+    let (chunks, all) = stored(&given.map_or_else(golden, |block| vec![block]));
+    if chunks.len() >= SLICE {
+        let decode = decode_times(Encoding::Xor, &chunks, all);
+        println!("Xor stored, {} chunks: decode {decode}", chunks.len());
+    }
+    if one_only {
+        return;
+    }
     let tidy = samples(|_| 0);
     let some = samples(|dice| if dice.below(20) == 0 { dice.below(5) as i64 - 2 } else { 0 });
     let five = samples(|dice| dice.below(11) as i64 - 5);
     let fifty = samples(|dice| dice.below(101) as i64 - 50);
-    let (chunks, all) = golden();
-    if chunks.len() >= SLICE {
-        let decode = decode_times(Encoding::Xor, &chunks, all);
-        println!("Xor golden, {} chunks: decode {decode}", chunks.len());
-    }
     for encoding in [Encoding::Xor, Encoding::Xor2] {
         measure("tidy", encoding, &tidy);
         measure("jitter 2 ms on 5 %", encoding, &some);

@@ -19,7 +19,7 @@ pub const INDEX_FILENAME: &str = "index";
 /// Name of the directory with the chunk segments.
 pub const CHUNKS_DIR: &str = "chunks";
 /// Most bytes of matcher results a block keeps.
-const CACHE_BYTES: usize = 2 << 20;
+const CACHE_BYTES: usize = 4 << 20;
 
 /// An open block. Its files stay mapped until the last user is gone, whatever happens to their
 /// names.

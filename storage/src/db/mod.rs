@@ -41,6 +41,7 @@ pub use crate::head::limits::{LimitStats, Refusals};
 pub use crate::head::metrics::{Distribution, HeadMetrics};
 pub use crate::head::stats::{HeadGauges, HeadStats, NameCount};
 use crate::read::MergeQuerier;
+use crate::source::BlockReader;
 use crate::wal::Wal;
 
 /// Why an operation on the directory failed.
@@ -187,6 +188,16 @@ impl Db {
         matcher_sets: &[Vec<Matcher>],
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, QueryError> {
         Ok(self.head.exemplars(range, matcher_sets))
+    }
+
+    /// What a query of `range` reads from, head first: each source for itself.
+    pub fn readers(&self, range: TimeRange) -> Vec<Arc<dyn BlockReader>> {
+        self.view.sources(&self.head, range)
+    }
+
+    /// Forgets what the head's matchers found before. For measuring.
+    pub fn forget_postings(&self) {
+        self.head.forget_postings();
     }
 
     /// Counters of the database.

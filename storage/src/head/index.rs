@@ -19,6 +19,8 @@ use crate::postings::{ListRef, PostingsSource};
 
 /// Lists up to this length are plain arrays.
 const FEW: usize = 32;
+/// Changes that are remembered at most: more are not worth looking at one by one.
+const MOST_CHANGES: usize = 8192;
 
 /// The slots of one pair, ascending. Most pairs of a high-cardinality label have one.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +118,10 @@ pub(crate) struct HeadIndex {
     all: RoaringBitmap,
     /// Upper half of the labels' hash, slot.
     by_hash: HashTable<(u32, Slot)>,
-    generation: u64,
+    /// The slots whose series came or went last, in order, so that remembered results can be brought
+    /// up to date; and how many changes came before them.
+    changes: Vec<Slot>,
+    forgotten_changes: u64,
     /// Buffer of `add`.
     pairs: Vec<PairId>,
 }
@@ -169,7 +174,15 @@ impl HeadIndex {
         self.all.insert(slot);
         let short = (hash >> 32) as u32;
         self.by_hash.insert_unique(spread(short), (short, slot), |&(h, _)| spread(h));
-        self.generation += 1;
+        self.note_change(slot);
+    }
+
+    fn note_change(&mut self, slot: Slot) {
+        if self.changes.len() == MOST_CHANGES {
+            self.forgotten_changes += MOST_CHANGES as u64 / 2;
+            self.changes.drain(..MOST_CHANGES / 2);
+        }
+        self.changes.push(slot);
     }
 
     /// Takes series out of lookups and lists; their labels stay readable.
@@ -184,8 +197,8 @@ impl HeadIndex {
                 self.lists[id as usize].remove(slot);
             }
             self.all.remove(slot);
+            self.note_change(slot);
         }
-        self.generation += 1;
     }
 
     /// Forgets the labels of unlinked series and frees pairs nobody has any more; `tidy` follows.
@@ -301,15 +314,26 @@ impl PostingsSource for HeadIndex {
         Ok(())
     }
 
-    /// One for all names: what a negative matcher selects depends on every series.
-    fn generation(&self, _name: &str) -> Option<u64> {
-        Some(self.generation)
+    fn generation(&self) -> Option<u64> {
+        Some(self.forgotten_changes + self.changes.len() as u64)
+    }
+
+    fn changed_since(&self, generation: u64) -> Option<&[u32]> {
+        let from = generation.checked_sub(self.forgotten_changes)?;
+        self.changes.get(from as usize..)
+    }
+
+    fn has(&self, id: u32) -> bool {
+        self.all.contains(id)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use model::{CancelToken, MatchOp, Matcher};
+
     use super::*;
+    use crate::postings::{PostingsCache, postings_for_matchers};
 
     fn series(i: u32) -> Labels {
         let pod = format!("pod-{i}");
@@ -342,5 +366,45 @@ mod tests {
         let mut slots = Vec::new();
         index.with_list(zone, &mut |list| list.append_to(&mut slots)).unwrap();
         assert_eq!(slots, [3, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99]);
+    }
+
+    #[test]
+    fn remembered_matchers_follow_series_that_come_and_go() {
+        let cache = PostingsCache::new(1 << 20);
+        let matchers: Vec<Matcher> = [
+            (MatchOp::Regex, "pod", "pod-1.*"),
+            (MatchOp::NotRegex, "pod", "pod-1.*"),
+            (MatchOp::Regex, "zone", ".+"),
+            (MatchOp::NotEqual, "zone", ""),
+        ]
+        .map(|(op, name, value)| Matcher::new(op, name, value).unwrap())
+        .into();
+        let mut index = HeadIndex::default();
+        let mut next = 0;
+        let mut present: Vec<Slot> = Vec::new();
+        for round in 0..60u32 {
+            // Once more than is remembered of changes.
+            for _ in 0..if round == 30 { MOST_CHANGES as u32 + 10 } else { round % 7 } {
+                let labels = match next % 5 {
+                    0 => Labels::from_pairs([("__name__", format!("other_{next}"))]),
+                    _ => series(next),
+                };
+                index.add(next, labels.hash64(), &labels);
+                present.push(next);
+                next += 1;
+            }
+            let gone: Vec<Slot> = (0..round % 4).filter_map(|_| present.pop()).collect();
+            index.unlink(&gone);
+            for matcher in
+                std::slice::from_ref(&matchers[round as usize % 4]).iter().chain(&matchers)
+            {
+                let one = std::slice::from_ref(matcher);
+                let ask = |cache| {
+                    postings_for_matchers(&index, one, cache, &CancelToken::default()).unwrap()
+                };
+                assert_eq!(ask(Some(&cache)), ask(None), "{matcher} in round {round}");
+            }
+        }
+        assert!(index.changed_since(0).is_none(), "old changes are forgotten");
     }
 }

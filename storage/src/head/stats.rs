@@ -25,7 +25,7 @@ pub struct HeadStats {
     pub series_by_metric_name: Vec<NameCount>,
     /// Distinct values by label name.
     pub values_by_label_name: Vec<NameCount>,
-    /// Bytes of all values by label name, each series' value counted.
+    /// Bytes by label name that names and values take in Prometheus, where every series has its own.
     pub memory_by_label_name: Vec<NameCount>,
     /// Series by `name=value`.
     pub series_by_label_pair: Vec<NameCount>,
@@ -51,6 +51,11 @@ pub struct HeadGauges {
     pub chunks_bytes: u64,
     /// Bytes of label strings held, and of those in use. An addition.
     pub symbol_bytes: (u64, u64),
+}
+
+/// Bytes of a string in Prometheus's label sets: behind its length, which takes one byte or four.
+fn stored_len(text: &str) -> u64 {
+    text.len() as u64 + if text.len() < 255 { 1 } else { 4 }
 }
 
 /// The `limit` highest counts.
@@ -80,6 +85,11 @@ impl Head {
         }
     }
 
+    /// Forgets what matchers found before.
+    pub(crate) fn forget_postings(&self) {
+        self.postings_cache.clear();
+    }
+
     /// Counts; `limit` entries a list.
     pub(crate) fn stats(&self, limit: usize) -> HeadStats {
         let index = self.index();
@@ -101,7 +111,7 @@ impl Head {
                 }
                 let value = symbols.pair(pair).1;
                 distinct += 1;
-                bytes += series * value.len() as u64;
+                bytes += series * (stored_len(symbols.name(name)) + stored_len(value));
                 pairs.push((series, pair));
                 if symbols.name(name) == METRIC_NAME {
                     let name = value.to_owned();

@@ -6,9 +6,9 @@ use super::IndexCorruption;
 use super::section::{self, corrupt};
 use crate::encoding::{EncBuf, crc32c};
 
-/// The ids of the list at `offset`, big-endian; checked.
-pub(super) fn list(file: &[u8], offset: u64) -> Result<&[u8], IndexCorruption> {
-    let content = section::content(file, offset, true)?;
+/// The ids of the list at `offset`, big-endian; `verify` checks the checksum.
+pub(super) fn list(file: &[u8], offset: u64, verify: bool) -> Result<&[u8], IndexCorruption> {
+    let content = section::content(file, offset, verify)?;
     let Some((count, ids)) = content.split_first_chunk::<4>() else {
         return Err(IndexCorruption::new(offset, "invalid size"));
     };

@@ -3,10 +3,12 @@
 //! Open checks header, table of contents, symbols and postings table; every series entry and
 //! postings list is checked by its own checksum when it is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use model::labels::METRIC_NAME;
 use model::{Labels, QueryError};
 
 use super::offset_table::OffsetTable;
@@ -16,7 +18,7 @@ use super::toc::Toc;
 use super::{HEADER_LEN, IndexCorruption, MAGIC, Version, postings};
 use crate::file_error::FileError;
 use crate::fs::Mapped;
-use crate::postings::{ListRef, PostingsSource};
+use crate::postings::{BigEndian, ListRef, PostingsSource, SortedIds};
 
 /// A block's index. Cheap questions, no locks; series ids are those of its postings.
 pub struct IndexReader {
@@ -28,7 +30,15 @@ pub struct IndexReader {
     table: OffsetTable,
     /// Label names, ascending, with their symbol references.
     names: Vec<(Box<str>, u32)>,
+    /// Whether metric names come first in label order; found out when asked for.
+    names_lead: OnceLock<bool>,
+    /// Long lists whose checksum was right.
+    checked: Mutex<HashSet<u64>>,
 }
+
+/// Lists of at least this many bytes are remembered once they are checked, so many of them.
+const LONG_LIST_BYTES: usize = 4096;
+const MOST_CHECKED: usize = 4096;
 
 impl IndexReader {
     /// Opens the index in `file`; `path` is for messages.
@@ -53,7 +63,9 @@ impl IndexReader {
             Ok((version, toc, symbols, table, names))
         };
         let (version, toc, symbols, table, names) = read().map_err(|e| corrupt_file(path, e))?;
-        Ok(IndexReader { path: path.to_owned(), version, toc, symbols, table, names, file })
+        let path = path.to_owned();
+        let (names_lead, checked) = (OnceLock::new(), Mutex::default());
+        Ok(IndexReader { path, version, toc, symbols, table, names, file, names_lead, checked })
     }
 
     fn bytes(&self) -> &[u8] {
@@ -114,6 +126,44 @@ impl IndexReader {
     /// The chunks of a series.
     pub fn chunks(&self, id: u32) -> Result<ChunkMetas<'_>, QueryError> {
         self.label_refs(id)?.chunks().map_err(|e| self.corrupt(e))
+    }
+
+    /// The ids of a list. Long ones are checked once only: the mapped file does not change.
+    fn list(&self, pair: u64) -> Result<&[u8], QueryError> {
+        let known = self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(&pair);
+        let ids = postings::list(self.bytes(), pair, !known).map_err(|e| self.corrupt(e))?;
+        if !known && ids.len() >= LONG_LIST_BYTES {
+            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            if checked.len() < MOST_CHECKED {
+                checked.insert(pair);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Whether the series of each metric name are all the series between its first and its last. So
+    /// it is when every series has a name and no label sorts before it.
+    fn metric_names_lead(&self) -> bool {
+        let mut total = 0;
+        let mut before = None;
+        let mut ascending = true;
+        let visited = PostingsSource::pairs(self, METRIC_NAME, "", &mut |_, pair| {
+            // Only ends are looked at here; whoever relies on them reads the list checked.
+            let ids = postings::list(self.bytes(), pair, false).map(BigEndian::new);
+            if let Ok(ids) = ids
+                && let (Some(first), Some(last)) = (ids.first(), ids.last())
+                && before.is_none_or(|before| before < first)
+                && first <= last
+            {
+                total += ids.len();
+                before = Some(last);
+                return ControlFlow::Continue(());
+            }
+            ascending = false;
+            ControlFlow::Break(())
+        });
+        let all = self.pair("", "").ok().flatten().and_then(|all| self.list_len(all).ok());
+        visited.is_ok() && ascending && all == Some(total)
     }
 
     /// What a failed step of [`LabelRefs`] or [`ChunkMetas`] means, with the file's name.
@@ -281,8 +331,7 @@ impl PostingsSource for IndexReader {
     }
 
     fn with_list(&self, pair: u64, with: &mut dyn FnMut(ListRef<'_>)) -> Result<(), QueryError> {
-        let ids = postings::list(self.bytes(), pair).map_err(|e| self.corrupt(e))?;
-        with(ListRef::BigEndian(ids));
+        with(ListRef::BigEndian(self.list(pair)?));
         Ok(())
     }
 
@@ -316,9 +365,25 @@ impl PostingsSource for IndexReader {
         Ok(())
     }
 
-    fn generation(&self, _name: &str) -> Option<u64> {
+    fn span(&self, name: &str, pair: u64) -> Result<Option<(u32, u32)>, QueryError> {
+        if name != METRIC_NAME || !*self.names_lead.get_or_init(|| self.metric_names_lead()) {
+            return Ok(None);
+        }
+        let ids = BigEndian::new(self.list(pair)?);
+        Ok(ids.first().zip(ids.last()))
+    }
+
+    fn generation(&self) -> Option<u64> {
         // A block's index never changes.
         Some(0)
+    }
+
+    fn changed_since(&self, _generation: u64) -> Option<&[u32]> {
+        None
+    }
+
+    fn has(&self, _id: u32) -> bool {
+        true
     }
 }
 

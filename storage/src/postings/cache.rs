@@ -8,8 +8,8 @@ use model::{MatchOp, Matcher};
 
 use super::set::Postings;
 
-/// Matcher → the ids its value scan found, bounded in bytes. Entries of another generation than
-/// the one asked for are never returned.
+/// Matcher → the ids its value scan found and the generation of the index at that time, bounded in
+/// bytes. Who gets an old result brings it up to date or does without.
 #[derive(Debug)]
 pub struct PostingsCache {
     capacity_bytes: usize,
@@ -47,17 +47,19 @@ impl PostingsCache {
         PostingsCache { capacity_bytes, state: Mutex::default() }
     }
 
-    /// What was stored for `matcher` at this generation.
-    pub fn get(&self, matcher: &Matcher, generation: u64) -> Option<Arc<Postings>> {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
+    /// What was stored for `matcher`, with its generation.
+    pub fn get(&self, matcher: &Matcher) -> Option<(u64, Arc<Postings>)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clock += 1;
         let clock = state.clock;
         let entry = state.entries.get_mut(&Key::of(matcher))?;
-        if entry.generation != generation {
-            return None;
-        }
         entry.used = clock;
-        Some(entry.postings.clone())
+        Some((entry.generation, entry.postings.clone()))
     }
 
     /// Stores the result of `matcher`; the least recently used ones make room. Results larger than
@@ -103,14 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn keeps_one_generation_of_each_matcher() {
+    fn keeps_the_last_result_of_each_matcher() {
         let cache = PostingsCache::new(1 << 20);
+        let known = |pattern| cache.get(&regex(pattern)).map(|(at, ids)| (at, ids.len()));
         cache.put(&regex("x.*"), 1, ids(3));
-        assert_eq!(cache.get(&regex("x.*"), 1).map(|p| p.len()), Some(3));
-        assert!(cache.get(&regex("x.*"), 2).is_none());
-        assert!(cache.get(&regex("y.*"), 1).is_none());
+        assert_eq!(known("x.*"), Some((1, 3)));
+        assert_eq!(known("y.*"), None);
         cache.put(&regex("x.*"), 2, ids(4));
-        assert_eq!(cache.get(&regex("x.*"), 2).map(|p| p.len()), Some(4));
+        assert_eq!(known("x.*"), Some((2, 4)));
+        cache.clear();
+        assert_eq!(known("x.*"), None);
     }
 
     #[test]
@@ -119,10 +123,10 @@ mod tests {
         for i in 0..100 {
             cache.put(&regex(&format!("x{i}.*")), 1, ids(100));
         }
-        assert!(cache.get(&regex("x0.*"), 1).is_none());
-        assert!(cache.get(&regex("x99.*"), 1).is_some());
+        assert!(cache.get(&regex("x0.*")).is_none());
+        assert!(cache.get(&regex("x99.*")).is_some());
         assert!(cache.state.lock().unwrap().size_bytes <= 10_000);
         cache.put(&regex("big.*"), 1, ids(1000));
-        assert!(cache.get(&regex("big.*"), 1).is_none());
+        assert!(cache.get(&regex("big.*")).is_none());
     }
 }

@@ -37,8 +37,33 @@ impl<'a> BigEndian<'a> {
         BigEndian(bytes.as_chunks().0)
     }
 
+    /// The lowest id.
+    pub fn first(self) -> Option<u32> {
+        self.0.first().map(|b| u32::from_be_bytes(*b))
+    }
+
+    /// The highest id.
+    pub fn last(self) -> Option<u32> {
+        self.0.last().map(|b| u32::from_be_bytes(*b))
+    }
+
+    /// First position whose id is not below `id`.
+    pub fn position(self, id: u32) -> usize {
+        self.0.partition_point(|b| u32::from_be_bytes(*b) < id)
+    }
+
+    /// First position whose id is above `id`.
+    pub fn position_after(self, id: u32) -> usize {
+        self.0.partition_point(|b| u32::from_be_bytes(*b) <= id)
+    }
+
+    /// The ids at positions from `from` up to, not including, `to`.
+    pub fn slice(self, from: usize, to: usize) -> BigEndian<'a> {
+        BigEndian(self.0.get(from..to).unwrap_or_default())
+    }
+
     /// The ids in order.
-    pub fn iter(self) -> impl ExactSizeIterator<Item = u32> + 'a {
+    pub fn iter(self) -> impl ExactSizeIterator<Item = u32> + Clone + 'a {
         self.0.iter().map(|b| u32::from_be_bytes(*b))
     }
 }

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::{CancelToken, MatchOp, Matcher, QueryError};
+use roaring::RoaringBitmap;
 
 use super::cache::PostingsCache;
 use super::set::Postings;
-use super::source::PostingsSource;
+use super::source::{ListRef, PostingsSource};
 use super::union::union;
 
 /// Values or series looked at between two questions whether to stop.
@@ -22,6 +23,8 @@ const VALUES_PER_CHECK: usize = 2;
 /// Ids gathered before repetitions among them are taken out: lists that lie about each other must
 /// not make the array much larger than the index has series.
 const MOST_GATHERED: usize = 1 << 22;
+/// Bitmaps of at least this many ids are united as bitmaps.
+const LARGE_BITMAP: u64 = 4096;
 /// Checking one series costs about as much as uniting this many ids.
 const IDS_PER_CHECK: usize = 16;
 
@@ -50,7 +53,7 @@ pub fn postings_for_matchers<S: PostingsSource + ?Sized>(
     let (list_cuts, list_rests) = split(&lists);
     let (scan_cuts, scan_rests) = split(&scans);
 
-    let mut result: Option<Postings> = None;
+    let (mut result, list_cuts) = eval.start(list_cuts)?;
     for term in list_cuts.iter().chain(scan_cuts).chain(list_rests).chain(scan_rests) {
         eval.check()?;
         let current = match (result.take(), term.subtract) {
@@ -91,7 +94,15 @@ enum Kind<P> {
     Scan { values: usize },
 }
 
-impl<P> Term<'_, P> {
+impl<P: Copy> Term<'_, P> {
+    /// The pair of a term that is one list.
+    fn only_pair(&self) -> Option<P> {
+        match &self.kind {
+            Kind::Lists { pairs, .. } if pairs.len() == 1 => pairs.first().copied(),
+            _ => None,
+        }
+    }
+
     fn cost(&self) -> usize {
         match &self.kind {
             Kind::Nothing => 0,
@@ -127,6 +138,9 @@ impl<P> Term<'_, P> {
     }
 }
 
+/// What the first terms have in common, if anything was found out, and the terms after them.
+type Started<'t, 'm, P> = (Option<Postings>, &'t [Term<'m, P>]);
+
 struct Evaluation<'a, S: ?Sized> {
     source: &'a S,
     cache: Option<&'a PostingsCache>,
@@ -136,6 +150,43 @@ struct Evaluation<'a, S: ?Sized> {
 impl<S: PostingsSource + ?Sized> Evaluation<'_, S> {
     fn check(&self) -> Result<(), QueryError> {
         self.cancel.reason().map_or(Ok(()), |reason| Err(QueryError::Cancelled(reason)))
+    }
+
+    /// The first terms, where they can be had together for less than one after the other: two lists
+    /// without a copy of either, or the part of a list that lies inside the span of another.
+    fn start<'t, 'm>(
+        &self,
+        cuts: &'t [Term<'m, S::Pair>],
+    ) -> Result<Started<'t, 'm, S::Pair>, QueryError> {
+        let [a, b, rest @ ..] = cuts else { return Ok((None, cuts)) };
+        let (Some(pair), Some(other)) = (a.only_pair(), b.only_pair()) else {
+            return Ok((None, cuts));
+        };
+        let mut found = Postings::empty();
+        let mut inner = Ok(());
+        for (term, pair, other) in [(b, other, pair), (a, pair, other)] {
+            if let Some((first, last)) = self.span(term, pair)? {
+                self.source.with_list(other, &mut |list| {
+                    found = Postings::copy_of_span(list, first, last);
+                })?;
+                return Ok((Some(found), rest));
+            }
+        }
+        self.source.with_list(pair, &mut |list| {
+            inner = self.source.with_list(other, &mut |other| {
+                found = Postings::of_both(list, other);
+            });
+        })?;
+        inner?;
+        Ok((Some(found), rest))
+    }
+
+    fn span(
+        &self,
+        term: &Term<'_, S::Pair>,
+        pair: S::Pair,
+    ) -> Result<Option<(u32, u32)>, QueryError> {
+        self.source.span(&term.matcher.name, pair)
     }
 
     fn all(&self) -> Result<Postings, QueryError> {
@@ -205,9 +256,10 @@ impl<S: PostingsSource + ?Sized> Evaluation<'_, S> {
     ) -> Result<Postings, QueryError> {
         let Some(mut ids) = current else { return self.unite(pairs, total) };
         match pairs {
-            [pair] if !term.subtract => {
-                self.source.with_list(*pair, &mut |list| ids.intersect(list))?;
-            }
+            [pair] if !term.subtract => match self.span(term, *pair)? {
+                Some((first, last)) => ids.intersect_span(first, last),
+                None => self.source.with_list(*pair, &mut |list| ids.intersect(list))?,
+            },
             pairs if term.subtract => {
                 for pair in pairs {
                     self.source.with_list(*pair, &mut |list| ids.subtract(list))?;
@@ -267,10 +319,11 @@ impl<S: PostingsSource + ?Sized> Evaluation<'_, S> {
         most: usize,
     ) -> Result<Option<Arc<Postings>>, QueryError> {
         let name = &term.matcher.name;
-        let generation = self.source.generation(name);
-        let cache = self.cache.zip(generation);
-        if let Some(found) = cache.and_then(|(c, generation)| c.get(term.matcher, generation)) {
-            return Ok(Some(found));
+        let cache = self.cache.zip(self.source.generation());
+        if let Some((cache, generation)) = cache
+            && let Some(known) = self.remembered(term, cache, generation)?
+        {
+            return Ok(Some(known));
         }
         let mut pairs = Vec::new();
         let mut seen = 0;
@@ -303,25 +356,74 @@ impl<S: PostingsSource + ?Sized> Evaluation<'_, S> {
         Ok(Some(found))
     }
 
+    /// What a scan found earlier, brought up to date by looking at the series that came or went.
+    fn remembered(
+        &self,
+        term: &Term<'_, S::Pair>,
+        cache: &PostingsCache,
+        generation: u64,
+    ) -> Result<Option<Arc<Postings>>, QueryError> {
+        let Some((then, mut known)) = cache.get(term.matcher) else { return Ok(None) };
+        if then == generation {
+            return Ok(Some(known));
+        }
+        let Some(changed) = self.source.changed_since(then) else { return Ok(None) };
+        let mut differs = false;
+        for (n, id) in changed.iter().enumerate() {
+            if n % CANCEL_EVERY == 0 {
+                self.check()?;
+            }
+            let mut member = false;
+            if self.source.has(*id) {
+                self.source.label_value(*id, &term.matcher.name, &mut |value| {
+                    member = !value.is_empty() && term.accepts(value);
+                })?;
+            }
+            if known.as_list().contains(*id) != member {
+                Arc::make_mut(&mut known).set(*id, member);
+                differs = true;
+            }
+        }
+        // Small steps are made again rather than written down each time.
+        if differs || changed.len() >= CANCEL_EVERY {
+            cache.put(term.matcher, generation, known.clone());
+        }
+        Ok(Some(known))
+    }
+
     fn unite(&self, pairs: &[S::Pair], total: usize) -> Result<Postings, QueryError> {
         if let [pair] = pairs {
             let mut ids = Postings::empty();
             self.source.with_list(*pair, &mut |list| ids = Postings::copy_of(list))?;
             return Ok(ids);
         }
-        let mut gathered = Vec::with_capacity(total.min(MOST_GATHERED));
+        let mut gathered = Vec::new();
+        // What comes as large bitmaps stays so.
+        let mut bitmaps = RoaringBitmap::new();
         let mut most = MOST_GATHERED;
         for (n, pair) in pairs.iter().enumerate() {
             if n % CANCEL_EVERY == 0 {
                 self.check()?;
             }
-            self.source.with_list(*pair, &mut |list| list.append_to(&mut gathered))?;
+            self.source.with_list(*pair, &mut |list| match list {
+                ListRef::Bitmap(bitmap) if bitmap.len() >= LARGE_BITMAP => bitmaps |= bitmap,
+                list => {
+                    if gathered.is_empty() {
+                        gathered.reserve(total.min(MOST_GATHERED));
+                    }
+                    list.append_to(&mut gathered);
+                }
+            })?;
             if gathered.len() > most {
                 gathered = union(gathered, n + 1).into_vec();
                 most = MOST_GATHERED.max(gathered.len() * 2);
             }
         }
-        Ok(union(gathered, pairs.len()))
+        if bitmaps.is_empty() {
+            return Ok(union(gathered, pairs.len()));
+        }
+        bitmaps.extend(gathered);
+        Ok(Postings::Bitmap(bitmaps))
     }
 }
 

@@ -16,8 +16,8 @@ pub enum ListRef<'a> {
     Bitmap(&'a RoaringBitmap),
 }
 
-/// An inverted index: (name, value) → series ids. Lists are lent to closures, so that an index
-/// behind a lock can be evaluated; a closure must not ask the source again.
+/// An inverted index: (name, value) → series ids. Lists are lent to closures, which may ask the
+/// source again.
 pub trait PostingsSource {
     /// Names one (name, value) pair for as long as the source is borrowed.
     type Pair: Copy;
@@ -61,7 +61,19 @@ pub trait PostingsSource {
         with: &mut dyn FnMut(&str),
     ) -> Result<(), QueryError>;
 
-    /// Changes whenever the lists of `name` may have changed: cached results of another
-    /// generation are not used. `None` = do not cache.
-    fn generation(&self, name: &str) -> Option<u64>;
+    /// The lowest and highest id of `pair` of `name` if it has every series in between.
+    fn span(&self, name: &str, pair: Self::Pair) -> Result<Option<(u32, u32)>, QueryError> {
+        let _ = (name, pair);
+        Ok(None)
+    }
+
+    /// Grows with every series that comes or goes. `None` = results must not be kept.
+    fn generation(&self) -> Option<u64>;
+
+    /// The ids of the series that came or went since `generation`; `None` when that is not known
+    /// any more.
+    fn changed_since(&self, generation: u64) -> Option<&[u32]>;
+
+    /// Whether the index has series `id`.
+    fn has(&self, id: u32) -> bool;
 }

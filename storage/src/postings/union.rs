@@ -1,10 +1,14 @@
 //! Union of many lists: gathered into one array, then put in order in the cheapest way its shape
 //! allows.
 
+use roaring::RoaringBitmap;
+
 use super::set::Postings;
 
 /// Fewer runs than this are merged by the standard sort, which finds the runs itself.
 const FEW_RUNS: usize = 8;
+/// Results from about this many ids on stay a bitmap.
+const LARGE: usize = 1 << 16;
 /// A bit set may hold up to this many 64-bit words for each gathered id.
 const WORDS_PER_ID: usize = 1;
 
@@ -13,7 +17,8 @@ pub fn union(mut gathered: Vec<u32>, runs: usize) -> Postings {
     if gathered.is_sorted_by(|a, b| a < b) {
         return Postings::List(gathered);
     }
-    let lowest = gathered.iter().copied().min().unwrap_or(0);
+    // Whole words from 0 on, as a bitmap wants them.
+    let lowest = gathered.iter().copied().min().unwrap_or(0) & !63;
     let highest = gathered.iter().copied().max().unwrap_or(0);
     let words = (highest - lowest) as usize / 64 + 1;
     if runs < FEW_RUNS || words > gathered.len().saturating_mul(WORDS_PER_ID) {
@@ -27,6 +32,10 @@ pub fn union(mut gathered: Vec<u32>, runs: usize) -> Postings {
     for id in &gathered {
         let at = id - lowest;
         bits[(at / 64) as usize] |= 1 << (at % 64);
+    }
+    if gathered.len() >= LARGE {
+        let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
+        return Postings::Bitmap(RoaringBitmap::from_lsb0_bytes(lowest, &bytes));
     }
     gathered.clear();
     for (i, word) in bits.into_iter().enumerate() {
@@ -66,5 +75,15 @@ mod tests {
         let gathered: Vec<u32> =
             (0..20).flat_map(|r| (0..100).map(move |i| i * 20 + r + 7)).collect();
         assert_eq!(union(gathered, 20).into_vec(), (7..2007).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn large_ones_stay_bitmaps() {
+        let top = u32::MAX - 140_000;
+        let gathered: Vec<u32> =
+            (0..10).flat_map(|r| (0..14_000).map(move |i| top + i * 10 + r)).collect();
+        let got = union(gathered, 10);
+        assert!(matches!(got, Postings::Bitmap(_)));
+        assert_eq!(got.into_vec(), (top..top + 140_000).collect::<Vec<u32>>());
     }
 }

@@ -125,7 +125,7 @@ impl<'i> Bulk<'i> {
             position.next = slot + 1;
         }
         index.all.insert(slot);
-        index.generation += 1;
+        index.note_change(slot);
     }
 
     /// Brings the lists up to date.

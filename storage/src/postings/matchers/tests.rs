@@ -100,8 +100,23 @@ impl PostingsSource for Model {
         Ok(())
     }
 
-    fn generation(&self, _: &str) -> Option<u64> {
+    fn span(&self, _: &str, pair: u32) -> Result<Option<(u32, u32)>, QueryError> {
+        let (_, ids) = self.lists.values().nth(pair as usize).unwrap();
+        let (first, last) = (ids.min().unwrap(), ids.max().unwrap());
+        let whole = self.all.1.range_cardinality(first..=last) == ids.len();
+        Ok(whole.then_some((first, last)))
+    }
+
+    fn generation(&self) -> Option<u64> {
         Some(1)
+    }
+
+    fn changed_since(&self, _: u64) -> Option<&[u32]> {
+        None
+    }
+
+    fn has(&self, id: u32) -> bool {
+        self.series.iter().any(|(i, _)| *i == id)
     }
 }
 
