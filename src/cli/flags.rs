@@ -289,10 +289,10 @@ pub const FLAGS: &[Flag] = &[
         "storage.tsdb.delay-compact-file.path",
         Text,
         "",
-        "File that names uploaded blocks; others are not compacted.",
+        "JSON file with the blocks that have been uploaded, as Thanos's shipper writes it. Blocks of \
+         level 1 that it does not name are not compacted; none is while it cannot be read.",
     )
-    .server()
-    .unbuilt(),
+    .server(),
     flag(
         "storage.tsdb.block-reload-interval",
         Duration,

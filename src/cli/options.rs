@@ -79,6 +79,8 @@ pub struct TsdbOptions {
     /// `None`: a part of the machine's memory; 0: no limit.
     pub max_head_bytes: Option<u64>,
     pub block_reload_interval: Duration,
+    /// Blocks that are not named there are not compacted.
+    pub delay_compact_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -301,6 +303,9 @@ fn tsdb_options(values: &Values) -> Result<TsdbOptions, Refusal> {
         max_head_series,
         max_head_bytes: max_head_bytes(values)?,
         samples_per_chunk: values.get("storage.tsdb.samples-per-chunk").parse().unwrap_or(120),
+        delay_compact_file: Some(values.get("storage.tsdb.delay-compact-file.path"))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
         block_reload_interval: Duration::from_millis(
             millis(values, "storage.tsdb.block-reload-interval").unsigned_abs(),
         )

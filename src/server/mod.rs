@@ -11,6 +11,7 @@ mod reload;
 mod scraping;
 mod source;
 mod tsdb;
+mod uploads;
 
 use std::io::Write;
 use std::process::ExitCode;

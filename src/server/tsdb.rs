@@ -12,7 +12,7 @@ use storage::db::{
 };
 use storage::fs::RealFs;
 
-use super::memory;
+use super::{memory, uploads};
 use crate::cli::features::FeatureSet;
 use crate::cli::options::{TsdbOptions, WalCompression, WalFsync};
 use crate::config::storage::RetentionConfig;
@@ -136,6 +136,7 @@ pub fn db_options(
         samples_per_chunk: u16::try_from(flags.samples_per_chunk).unwrap_or(u16::MAX).max(1),
         max_block_chunk_segment_bytes: chunks,
         allow_overlapping_compaction: flags.overlapping_compaction,
+        hold: flags.delay_compact_file.as_deref().map(uploads::hold),
         max_head_series: flags.max_head_series,
         max_head_bytes: flags.max_head_bytes.unwrap_or_else(memory::head_limit),
         metadata_wal_records: features.has("metadata-wal-records"),

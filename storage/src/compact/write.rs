@@ -61,6 +61,16 @@ impl From<IndexWriteError> for CompactError {
 }
 
 impl CompactError {
+    /// Whether a source is damaged.
+    pub fn is_corruption(&self) -> bool {
+        match self {
+            CompactError::Read(error) => matches!(error, QueryError::Corrupt(_)),
+            CompactError::Chunk(_) => true,
+            CompactError::File(error) => error.is_corruption(),
+            CompactError::Index(_) => false,
+        }
+    }
+
     /// Whether it was told to stop, so that nothing is wrong with the sources.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, CompactError::Read(QueryError::Cancelled(_)))

@@ -17,9 +17,13 @@ impl Db {
         range: TimeRange,
         matcher_sets: &[Vec<Matcher>],
     ) -> Result<(), DbError> {
-        let _maintenance = super::lock(&self.maintenance);
+        let mut maintenance = super::lock(&self.maintenance);
         self.check_open()?;
         let cancel = CancelToken::default();
+        if self.head.has_late(range) {
+            // A block cut from them later would know nothing of the deletion.
+            self.cut_late(&mut maintenance)?;
+        }
         for matchers in matcher_sets {
             for block in &self.view.get().blocks {
                 if !block.range().overlaps(range) {
@@ -32,7 +36,8 @@ impl Db {
             }
             self.head.delete(range, matchers)?;
         }
-        Ok(())
+        // Where nobody looks at it any more, what was cut leaves memory at once.
+        self.collect(&mut maintenance)
     }
 
     /// Rewrites blocks so that deleted samples are gone from disk.

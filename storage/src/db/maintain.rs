@@ -93,7 +93,7 @@ impl Db {
     }
 
     /// Writes blocks of what came late, one for each range it touches.
-    fn cut_late(&self, state: &mut Maintenance) -> Result<(), DbError> {
+    pub(super) fn cut_late(&self, state: &mut Maintenance) -> Result<(), DbError> {
         let Some(late) = self.head.spill_late() else { return Ok(()) };
         let range = self.options.min_block_range_ms;
         let mut start = range_end(late.range.min, range) - range;
@@ -114,7 +114,7 @@ impl Db {
     }
 
     /// Lets the head forget what it can, and shortens the logs by that.
-    fn collect(&self, state: &mut Maintenance) -> Result<(), DbError> {
+    pub(super) fn collect(&self, state: &mut Maintenance) -> Result<(), DbError> {
         let started = (self.env.clock)();
         let truncated = state.garbage.collect(&self.head);
         if truncated.is_some() {
@@ -146,6 +146,11 @@ impl Db {
             let view = self.view.get();
             let mut blocks = view.blocks.clone();
             blocks.retain(|b| b.meta().max_time <= view.head_min);
+            if let Some(hold) = &self.options.hold {
+                // Merging later ones would leave this one behind on its own.
+                let held = blocks.iter().position(|b| (hold.0)(b.meta()));
+                blocks.truncate(held.unwrap_or(blocks.len()));
+            }
             let metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta().clone()).collect();
             let chosen = plan(&metas, &ranges, self.options.allow_overlapping_compaction);
             if chosen.is_empty() {
@@ -172,12 +177,14 @@ impl Db {
                     self.change_meta(block.with_meta(fs, |m| m.compaction.deletable = true))?;
                 }
             }
-            Err(error) => {
+            // What the system refuses it may allow later; damage stays.
+            Err(error @ DbError::Corrupt(_)) => {
                 for block in blocks {
                     self.change_meta(block.with_meta(fs, |m| m.compaction.failed = true))?;
                 }
                 return Err(error);
             }
+            Err(error) => return Err(error),
         }
         self.metrics.vertical_compactions.add(u64::from(overlapping));
         self.reload(self.view.get().head_min)
@@ -238,7 +245,10 @@ impl Db {
         self.metrics.populating_block.set(1);
         let written = write_block(&self.env.fs, dir, sources, meta, &options, &cancel);
         self.metrics.populating_block.set(0);
-        let written = written.map_err(|e| DbError::Io(e.to_string()))?;
+        let written = written.map_err(|e| {
+            let text = e.to_string();
+            if e.is_corruption() { DbError::Corrupt(text) } else { DbError::Io(text) }
+        })?;
         self.metrics.compactions.add(1);
         let took = (self.env.clock)().saturating_sub(started);
         self.metrics.compaction_seconds.observe(took as f64 / 1000.0);

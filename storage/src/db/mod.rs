@@ -27,8 +27,8 @@ pub use block_writer::BlockWriter;
 pub use env::{Env, Job, Level, LogFn, ReplayProgress, SpawnFn};
 pub use metrics::DbMetrics;
 pub use options::{
-    DEFAULT_BLOCK_RANGE_MS, FloatEncoding, HeadSnapshot, Options, RuntimeOptions, WalCompression,
-    WalFsync,
+    DEFAULT_BLOCK_RANGE_MS, FloatEncoding, HeadSnapshot, HoldBlock, Options, RuntimeOptions,
+    WalCompression, WalFsync,
 };
 pub use read_only::{ReadOnlyDb, ReadOnlyView};
 

@@ -3,6 +3,11 @@
 //! Times are milliseconds, sizes bytes. Names and defaults are Prometheus's; what it does not have
 //! says so.
 
+use std::fmt;
+use std::sync::Arc;
+
+use crate::block::BlockMeta;
+
 /// Block ranges grow by this factor from one compaction level to the next.
 const RANGE_FACTOR: i64 = 3;
 /// Two hours: the range of the smallest block.
@@ -49,6 +54,16 @@ pub enum WalFsync {
     Interval(u64),
 }
 
+/// Says of a block whether it must stay as it is for now.
+#[derive(Clone)]
+pub struct HoldBlock(pub Arc<dyn Fn(&BlockMeta) -> bool + Send + Sync>);
+
+impl fmt::Debug for HoldBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HoldBlock")
+    }
+}
+
 /// What is fixed while the database is open.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -81,6 +96,8 @@ pub struct Options {
     /// Most bytes of memory that series of the head take before new ones are refused; 0 = no
     /// limit. An addition.
     pub max_head_bytes: u64,
+    /// Neither a block that this holds nor a later one is merged.
+    pub hold: Option<HoldBlock>,
     /// What can change while running.
     pub runtime: RuntimeOptions,
 }
@@ -133,6 +150,7 @@ impl Default for Options {
             histogram_st: false,
             max_head_series: 0,
             max_head_bytes: 0,
+            hold: None,
             runtime: RuntimeOptions::default(),
         }
     }

@@ -70,6 +70,12 @@ impl Head {
         }
     }
 
+    /// Whether samples inside `range` may have come late and not be in a block.
+    pub(crate) fn has_late(&self, range: TimeRange) -> bool {
+        let (min, max) = self.late_bounds();
+        min <= max && TimeRange { min, max }.overlaps(range)
+    }
+
     /// Moves all late samples to `chunks_head`; `None` when there are none.
     pub(crate) fn spill_late(&self) -> Option<Late> {
         let (min, max) = self.late_bounds();
@@ -146,11 +152,6 @@ impl Head {
 
     /// Deletes the samples inside `range` of the series that satisfy all matchers.
     pub(crate) fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<(), DbError> {
-        let Some(bounds) = self.time_range() else { return Ok(()) };
-        let range = TimeRange { min: range.min.max(bounds.min), max: range.max.min(bounds.max) };
-        if range.min > range.max {
-            return Ok(());
-        }
         let slots = {
             let index = self.index();
             let cache = Some(&self.postings_cache);
@@ -178,7 +179,12 @@ impl Head {
             let mut records = page.lock();
             let series_ref = records.cold[place(slot)].series_ref;
             let series = Series { page, records: &mut records, place: place(slot) };
-            let (Some(first), Some(last)) = (series.first_t(), series.last_t()) else { continue };
+            let (first, last) = (series.first_t(), series.last_t());
+            let late = series.records.cold[series.place].ooo().map(|late| late.bounds());
+            let bounds = first.zip(last).into_iter().chain(late);
+            let (first, last) = bounds.fold((i64::MAX, i64::MIN), |(min, max), (first, last)| {
+                (min.min(first), max.max(last))
+            });
             let range = TimeRange { min: range.min.max(first), max: range.max.min(last) };
             if series_ref != 0 && range.min <= range.max {
                 stones.push((series_ref, range));
