@@ -4,6 +4,8 @@ mod convert;
 mod golden;
 mod limits;
 mod model_test;
+mod regressions;
+mod sim;
 mod start;
 
 use std::path::Path;
@@ -14,6 +16,22 @@ use model::{CancelToken, Columns, Labels, MatchOp, Matcher, Queryable, SelectHin
 
 use super::{Db, Env, Options, ReplayProgress};
 use crate::fs::Fs;
+
+/// xorshift64*; the seed is printed with every failure.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
 
 /// A world with its own clock and predictable randomness; background work is not run.
 fn env(fs: Arc<dyn Fs>) -> Env {

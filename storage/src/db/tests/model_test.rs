@@ -15,18 +15,6 @@ use crate::db::{RuntimeOptions, WalFsync};
 use crate::fs::SimFs;
 use crate::fs::sim::Faults;
 
-/// xorshift64*; the seed is printed with every failure.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
-    }
-}
-
 const SERIES: u64 = 40;
 const MINUTE: i64 = 60_000;
 
