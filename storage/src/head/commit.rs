@@ -84,7 +84,7 @@ impl Head {
             self.commit_new(&mut buffer, staged, new, bounds)
         };
         self.give_buffer(buffer);
-        logged?.settle()
+        logged?.settle(&self.metrics)
     }
 
     /// Commits samples of series that exist: what the log will say is settled before the lock.

@@ -6,6 +6,7 @@ use model::columns::HistogramValue;
 use model::{AppendError, Exemplar, FloatHistogram, Histogram, Labels, Metadata, SeriesRef};
 
 use super::batch::{StagedFloat, StagedHistogram};
+use super::metrics::HeadMetrics;
 use super::ooo::OooLog;
 use super::{Head, lock};
 use crate::record::{
@@ -172,11 +173,11 @@ impl Logged {
 
     /// Waits until it is as durable as promised; no lock is held. What is not has been applied all
     /// the same: it is not acknowledged, and sending it again changes nothing.
-    pub fn settle(self) -> Result<(), AppendError> {
+    pub fn settle(self, metrics: &HeadMetrics) -> Result<(), AppendError> {
         let settled = self.wal.map_or(Ok(()), |(wal, at)| wal.settle(at).map_err(failed));
         if let Some((wbl, at)) = self.wbl {
             // As with a failed write, see `Head::log_ooo`.
-            let _ = wbl.settle(at);
+            metrics.wbl_writes_failed.add(u64::from(wbl.settle(at).is_err()));
         }
         settled
     }
