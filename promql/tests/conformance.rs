@@ -1,14 +1,27 @@
-//! Prometheus's own test scripts, run against our engine. Prints `passed/total` for every file.
+//! Test scripts run against our engine: Prometheus's own and ours. Prints `passed/total` for every
+//! file; `PROMQLTEST_SHOW=prefix` shows the failures of files whose name starts so.
 
 use std::error::Error;
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 
 use promql::script::{Script, test_engine};
 
 #[test]
-fn scripts_pass() -> Result<(), Box<dyn Error>> {
-    let Some(folder) = testdata::shared("conformance/promqltest") else { return Ok(()) };
+fn scripts_of_prometheus_pass() -> Result<(), Box<dyn Error>> {
+    match testdata::shared("conformance/promqltest") {
+        Some(folder) => check(&folder),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn own_scripts_pass() -> Result<(), Box<dyn Error>> {
+    check(&testdata::own("promql"))
+}
+
+fn check(folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut files: Vec<_> =
         fs::read_dir(folder)?.map(|f| Ok(f?.path())).collect::<Result<_, std::io::Error>>()?;
     files.retain(|f| f.extension().is_some_and(|e| e == "test"));
