@@ -19,8 +19,8 @@ use model::{
     AppendError, AppendOptions, Appendable, Appender, Exemplar, Metadata, TimeRange, Value,
 };
 use storage::db::{
-    Db, Env, FloatEncoding, Level, Options, ReplayProgress, RuntimeOptions, WalCompression,
-    WalFsync,
+    Db, Env, FloatEncoding, HeadSnapshot, Level, Options, ReplayProgress, RuntimeOptions,
+    WalCompression, WalFsync,
 };
 use storage::fs::RealFs;
 
@@ -158,6 +158,8 @@ fn open(step: &Step) -> Result<Arc<Db>, Failure> {
         metadata_wal_records: step.metadata,
         start_timestamps: step.start_times,
         histogram_st: step.histogram_st,
+        // A start from the log is what both sides do alike.
+        snapshot: HeadSnapshot::Off,
         runtime: RuntimeOptions {
             retention_time_ms: 0,
             out_of_order_window_ms: step.window,

@@ -77,7 +77,13 @@ impl MergedSelection {
         let ranges: Vec<TimeRange> = sources.iter().map(|s| s.range()).collect();
         let mut sorted = ranges.clone();
         sorted.sort_by_key(|r| r.min);
-        let disjoint = sorted.windows(2).all(|pair| !pair[0].overlaps(pair[1]));
+        // Against the latest end so far: a damaged meta file may say that a block ends before it begins.
+        let mut end = None;
+        let disjoint = sorted.iter().all(|r| {
+            let behind = end.is_none_or(|end| r.min > end);
+            end = end.max(Some(r.max));
+            behind
+        });
         MergedSelection { sources, ranges, parts: Vec::new(), ends: Vec::new(), disjoint, xor2 }
     }
 

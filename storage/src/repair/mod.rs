@@ -18,6 +18,7 @@ use std::sync::Arc;
 use crate::block as block_dir;
 use crate::file_error::FileError;
 use crate::fs::{FileKind, Fs, atomic};
+use crate::verify::{fault_of_snapshot, is_snapshot};
 use crate::wal::WalError;
 
 /// Why a repair had to stop.
@@ -93,6 +94,12 @@ pub fn repair(
             "wal" => repairer.write_ahead_log(&from, &to)?,
             "wbl" => repairer.log(&from, &to, None)?,
             "chunks_head" => repairer.head_chunks(&from, &to)?,
+            // The log has all that a snapshot holds, and one of another directory fits no other.
+            name if is_snapshot(name) => {
+                if let Some(fault) = fault_of_snapshot(fs, &from) {
+                    repairer.mended(format!("left out {}: {fault}", from.display()));
+                }
+            }
             _ => {}
         }
     }

@@ -127,8 +127,21 @@ pub fn verify_block(fs: &Arc<dyn Fs>, dir: &Path, report: &mut dyn FnMut(&Findin
     verifier.counts
 }
 
+/// The first fault of a head snapshot.
+pub(crate) fn fault_of_snapshot(fs: &Arc<dyn Fs>, dir: &Path) -> Option<String> {
+    let mut first = None;
+    let mut report = |finding: &Finding| {
+        if finding.severity == Severity::Fault {
+            first.get_or_insert_with(|| finding.text.clone());
+        }
+    };
+    let mut verifier = Verifier { fs: fs.clone(), counts: Counts::default(), report: &mut report };
+    verifier.snapshot(dir);
+    first
+}
+
 /// Whether a directory of this name is a snapshot of a head.
-fn is_snapshot(name: &str) -> bool {
+pub(crate) fn is_snapshot(name: &str) -> bool {
     ["chunk_snapshot.", "epimetheus_snapshot."].iter().any(|start| {
         name.strip_prefix(start).is_some_and(|rest| {
             rest.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !rest.is_empty()
