@@ -87,7 +87,7 @@ impl Db {
         let meta = BlockMeta::new(self.new_ulid(), range.min, end, None);
         self.write(&[source], meta)?;
         self.reload(end)?;
-        self.head.begin_at(end);
+        self.head.begin_from(end);
         state.garbage.truncate(&self.head, end, None);
         Ok(())
     }
@@ -96,15 +96,13 @@ impl Db {
     pub(super) fn cut_late(&self, state: &mut Maintenance) -> Result<(), DbError> {
         let Some(late) = self.head.spill_late() else { return Ok(()) };
         let range = self.options.min_block_range_ms;
-        let mut start = range_end(late.range.min, range) - range;
-        while start <= late.range.max {
+        for start in self.head.late_ranges(range) {
             let end = start.saturating_add(range);
             let span = TimeRange { min: start, max: end - 1 };
             let source: Arc<dyn BlockReader> = Arc::new(HeadView::late(self.head.clone(), span));
             let mut meta = BlockMeta::new(self.new_ulid(), start, end, None);
             meta.compaction.set_hint(HINT_OUT_OF_ORDER);
             self.write(&[source], meta)?;
-            start = end;
         }
         let head_min = self.view.get().head_min;
         self.reload(head_min)?;

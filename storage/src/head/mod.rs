@@ -12,6 +12,7 @@ mod chunk_list;
 pub(crate) mod chunk_snapshot;
 mod commit;
 mod exemplars;
+mod gaps;
 mod gc;
 mod image;
 mod index;

@@ -17,7 +17,6 @@ const DELETE_PIECE: usize = 1024;
 /// What came late, all of it in `chunks_head` now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Late {
-    pub range: TimeRange,
     /// Everything up to this place of `chunks_head` is part of it.
     pub last_chunk: u64,
     /// The log of late samples is not needed before this segment.
@@ -29,11 +28,6 @@ impl Head {
     pub(crate) fn raise_floor(&self, t: i64) {
         let _commits = self.lock_commit();
         self.times.raise_min_valid(t);
-    }
-
-    /// In-order samples before `t` are in blocks.
-    pub(crate) fn begin_at(&self, t: i64) {
-        self.times.truncate(t);
     }
 
     /// Waits for a commit that is at work.
@@ -96,9 +90,7 @@ impl Head {
                 }
             }
         }
-        let (min, max) = self.late_bounds();
-        let last_chunk = self.chunks.last_written();
-        Some(Late { range: TimeRange { min, max }, last_chunk, first_segment })
+        Some(Late { last_chunk: self.chunks.last_written(), first_segment })
     }
 
     /// Drops from the log what blocks hold: nothing before `mint` is needed of the first two thirds

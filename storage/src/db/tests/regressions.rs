@@ -356,3 +356,29 @@ fn a_merge_that_fails_is_flagged() {
     assert!(flagged(&db) > 0, "the flag is in meta.json");
     db.maintain().unwrap();
 }
+
+/// Blocks are cut where samples are, however far apart: a head that steps through the gaps between
+/// them would write empty ranges for years.
+#[test]
+fn samples_far_apart_are_cut_without_steps_between() {
+    const FAR: i64 = 1_000_000_000 * HOUR;
+    let (fs, options) = (disk(), options(4 * FAR));
+    let db = start(&fs, &options);
+    let ordered = [HOUR, FAR, FAR + 1, 2 * FAR + 5 * HOUR];
+    floats(&db, "a", ordered);
+    // One chunk of late samples that lie as far apart, and one before the epoch.
+    floats(&db, "a", [FAR / 3, FAR / 2, 3 - FAR]);
+    db.maintain().unwrap();
+    assert_eq!(db.block_metas().len(), 5, "{:?}", db.block_metas());
+    let want = [3 - FAR, HOUR, FAR / 3, FAR / 2, FAR, FAR + 1, 2 * FAR + 5 * HOUR];
+    assert_eq!(times(&db, "a"), want);
+    // Where Prometheus's head begins: at the sample left, unless that could still be preceded.
+    assert_eq!(db.head.time_range().unwrap().min, 2 * FAR + 5 * HOUR - HOUR);
+    drop(db);
+    let db = start(&later(&fs), &options);
+    assert_eq!(times(&db, "a"), want);
+    // Nothing is left to wait for beyond half a range: a sample before that is late.
+    floats(&db, "a", [2 * FAR + 5 * HOUR - 2 * HOUR]);
+    db.maintain().unwrap();
+    assert_eq!(times(&db, "a").len(), want.len() + 1);
+}
