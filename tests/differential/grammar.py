@@ -4,7 +4,9 @@ A `Query` knows which features its text uses, so that a run can say for each how
 answer. What is generated is weighted towards queries that find data.
 """
 
+import os
 import random
+import sys
 
 import dataset
 
@@ -480,3 +482,20 @@ class Grammar:
             self.rng.shuffle(words)
             return " ".join(words)
         return text[:at]
+
+
+def main():
+    """Writes queries as files into a folder, as seeds for the fuzz target promql_eval."""
+    folder, count = sys.argv[1], int(sys.argv[2])
+    every = Features((
+        "promql-experimental-functions", "promql-extended-range-selectors", "promql-binop-fill-modifiers",
+    ))
+    grammar = Grammar(1, every)
+    os.makedirs(folder, exist_ok=True)
+    for n in range(count):
+        with open(os.path.join(folder, f"query-{n}"), "w") as f:
+            f.write(grammar.query()[0])
+
+
+if __name__ == "__main__":
+    main()
