@@ -5,6 +5,7 @@
 //! and one series are in memory.
 
 use super::column::{ABSENT, Column, is_absent};
+use super::fold::{Part, Variance};
 use super::group::{self, Group};
 use super::histogram_fold::HistogramFold;
 use super::parallel;
@@ -20,6 +21,8 @@ use model::kahan::Mean;
 
 /// Below this many groups a thread the series of a group are split, not the groups.
 const FEW_GROUPS: usize = 4;
+/// Fewer values are folded faster than shared out.
+const LEAST_VALUES: usize = 1 << 14;
 /// Most groups whose state is in memory at once.
 const GROUPS_AT_ONCE: usize = 256;
 
@@ -57,9 +60,12 @@ impl Fold<'_> {
                 let mut drop_name = false;
                 let index = |at: usize| group.members[at] as usize;
                 let n = group.members.len();
-                parallel::each_of(source, n, index, work, |i, column, work| {
-                    state.fold(self, source, i, column, work);
-                    drop_name = drop_name || source.drops_name(i) && !column.is_empty();
+                parallel::batches_of(source, n, index, work, |first, columns, work| {
+                    for (k, column) in columns.iter().enumerate() {
+                        let drops = || source.drops_name(index(first + k)) && !column.is_empty();
+                        drop_name = drop_name || drops();
+                    }
+                    state.fold_all(self, source, &group.members[first..], columns, work);
                     Ok(())
                 })?;
                 self.push(group, state, drop_name, &mut table, work)?;
@@ -149,45 +155,10 @@ impl Sums {
         Sums { sums: vec![ABSENT; steps], lost: vec![0.0; steps] }
     }
 
-    /// What [`model::kahan::Sum::plus`] does, for every step that has a value, without branches.
-    fn add(&mut self, values: &[f64]) {
-        for ((sum, lost), v) in self.sums.iter_mut().zip(&mut self.lost).zip(values) {
-            let (s, v) = (*sum, *v);
-            let t = s + v;
-            let (large, small) = if s.abs() >= v.abs() { (s, v) } else { (v, s) };
-            let more = *lost + ((large - t) + small);
-            let more = if t.is_infinite() { 0.0 } else { more };
-            let (started, more) = if is_absent(s) { (v, 0.0) } else { (t, more) };
-            let skip = is_absent(v);
-            *sum = if skip { s } else { started };
-            *lost = if skip { *lost } else { more };
-        }
-    }
-
     fn totals(&self, out: &mut [f64]) {
         for ((out, sum), lost) in out.iter_mut().zip(&self.sums).zip(&self.lost) {
             *out = if is_absent(*sum) { ABSENT } else { sum + lost };
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Variance {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Variance {
-    fn plus(self, v: f64) -> Variance {
-        if self.count == 0.0 {
-            let squares = if v.is_finite() { 0.0 } else { f64::NAN };
-            return Variance { count: 1.0, mean: v, squares };
-        }
-        let count = self.count + 1.0;
-        let delta = v - self.mean;
-        let mean = self.mean + delta / count;
-        Variance { count, mean, squares: self.squares + delta * (v - mean) }
     }
 }
 
@@ -206,6 +177,43 @@ impl State {
         }
     }
 
+    /// The state of all steps, as far as floats are concerned.
+    fn part(&mut self, fold: &Fold<'_>) -> Part<'_> {
+        match self {
+            State::Sum(state, _) => Part::Sum(&mut state.sums, &mut state.lost),
+            State::Avg(state, _) => Part::Avg(state),
+            State::Count(state) => Part::Count(state),
+            State::Extreme(state) => match fold.op {
+                AggregateOp::Max => Part::Highest(state),
+                _ => Part::Lowest(state),
+            },
+            State::Variance(state) => Part::Variance(state),
+            State::Quantile(state) => Part::Quantile(state),
+        }
+    }
+
+    /// Folds a batch of columns. Each step is folded in order of the series; floats alone, which
+    /// no other step depends on, for parts of the steps side by side.
+    fn fold_all(
+        &mut self,
+        fold: &Fold<'_>,
+        source: &dyn Source,
+        members: &[u32],
+        columns: &[Column],
+        work: &mut Work<'_>,
+    ) {
+        let values = columns.len() * fold.steps;
+        if values < LEAST_VALUES || columns.iter().any(|c| !c.histograms.is_empty()) {
+            for (i, column) in members.iter().zip(columns) {
+                self.fold(fold, source, *i as usize, column, work);
+            }
+            return;
+        }
+        let width = fold.steps.div_ceil(work.shared.threads());
+        let part = self.part(fold);
+        work.shared.pool().install(|| part.add_all(columns, 0, width));
+    }
+
     fn fold(
         &mut self,
         fold: &Fold<'_>,
@@ -214,36 +222,7 @@ impl State {
         column: &Column,
         work: &mut Work<'_>,
     ) {
-        let values = &column.floats[..];
-        match self {
-            State::Sum(state, _) => state.add(values),
-            State::Avg(state, _) => {
-                for (m, v) in present(state, values) {
-                    *m = if is_absent(m.sum.sum) { Mean::of(v) } else { m.plus(v) };
-                }
-            }
-            State::Count(state) => present(state, values).for_each(|(n, _)| *n += 1),
-            State::Extreme(state) if fold.op == AggregateOp::Max => {
-                for (m, v) in present(state, values) {
-                    if *m < v || m.is_nan() {
-                        *m = v;
-                    }
-                }
-            }
-            State::Extreme(state) => {
-                for (m, v) in present(state, values) {
-                    if *m > v || m.is_nan() {
-                        *m = v;
-                    }
-                }
-            }
-            State::Variance(state) => {
-                present(state, values).for_each(|(s, v)| *s = s.plus(v));
-            }
-            State::Quantile(state) => {
-                present(state, values).for_each(|(s, v)| s.push(v));
-            }
-        }
+        self.part(fold).add(&column.floats);
         if !column.histograms.is_empty() {
             self.fold_histograms(fold, source, i, column, work);
         }
@@ -323,10 +302,4 @@ impl State {
             }
         }
     }
-}
-
-/// State and value of the steps that have one.
-#[inline(always)]
-fn present<'a, S>(state: &'a mut [S], values: &'a [f64]) -> impl Iterator<Item = (&'a mut S, f64)> {
-    state.iter_mut().zip(values).filter(|(_, v)| !is_absent(**v)).map(|(s, v)| (s, *v))
 }

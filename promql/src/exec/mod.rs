@@ -12,6 +12,7 @@ pub(crate) mod column;
 mod count_values;
 mod counts;
 mod eval;
+mod fold;
 pub(crate) mod grid;
 mod group;
 pub(crate) mod histogram;

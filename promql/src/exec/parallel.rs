@@ -2,7 +2,7 @@
 //!
 //! Reading and windowing a series is most of the work of a query and needs nothing but the series,
 //! so batches of columns are computed side by side; what is done with them happens in order of the
-//! series on the calling thread. Answers, annotations and counts are the same for any number of
+//! series on the calling thread, or for all series of a batch side by side by steps. Answers, annotations and counts are the same for any number of
 //! threads.
 
 use rayon::prelude::*;
@@ -36,6 +36,21 @@ pub(crate) fn each_of<'w>(
     work: &mut Work<'w>,
     mut f: impl FnMut(usize, &mut Column, &mut Work<'w>) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
+    batches_of(source, n, &index, work, |first, columns, work| {
+        let mut columns = columns.iter_mut().enumerate();
+        columns.try_for_each(|(k, column)| f(index(first + k), column, work))
+    })
+}
+
+/// Hands the columns `index(0)`, `index(1)` … `index(n - 1)` of `source` to `f` in this order, as
+/// many at a time as were computed side by side, with the number of the first.
+pub(crate) fn batches_of<'w>(
+    source: &dyn Source,
+    n: usize,
+    index: impl Fn(usize) -> usize + Sync,
+    work: &mut Work<'w>,
+    mut f: impl FnMut(usize, &mut [Column], &mut Work<'w>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     let shared = work.shared;
     let threads = shared.threads();
     if threads < 2 || n < LEAST_SERIES || source.in_memory() {
@@ -43,7 +58,7 @@ pub(crate) fn each_of<'w>(
         for at in 0..n {
             shared.check()?;
             source.column(index(at), work, &mut column)?;
-            f(index(at), &mut column, work)?;
+            f(at, std::slice::from_mut(&mut column), work)?;
         }
         work.give(column);
         return Ok(());
@@ -72,9 +87,7 @@ pub(crate) fn each_of<'w>(
         });
         // The first series that failed decides, not the first thread.
         results.into_iter().collect::<Result<(), _>>()?;
-        for (k, column) in columns[..size].iter_mut().enumerate() {
-            f(index(next + k), column, work)?;
-        }
+        f(next, &mut columns[..size], work)?;
         next += size;
         let values = columns[0].floats.len().max(1);
         batch = (BATCH_VALUES / values).clamp(threads, BATCH_SERIES);
