@@ -4,12 +4,50 @@ use std::borrow::Cow;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
+use crate::chunkfile::StoredChunk;
+
 /// Names a series inside one source. For a block it is the entry's offset in the index divided by
 /// 16, for the head its slot; both fit posting lists.
 pub type SeriesId = u32;
 
 /// The distinct strings of a source's labels, ascending.
 pub type Symbols<'a> = Box<dyn Iterator<Item = Result<Cow<'a, str>, QueryError>> + 'a>;
+
+/// A chunk for compaction: as it lies in a mapped segment, or made of what was stored.
+#[derive(Clone, Debug)]
+pub enum SourceChunk<'a> {
+    /// Its checksum was right.
+    Stored(TimeRange, StoredChunk<'a>),
+    Made(EncodedChunk),
+}
+
+impl SourceChunk<'_> {
+    /// First and last sample time, inclusive.
+    pub fn range(&self) -> TimeRange {
+        match self {
+            SourceChunk::Stored(range, _) => *range,
+            SourceChunk::Made(made) => made.range,
+        }
+    }
+
+    /// Encoding byte and data.
+    pub fn parts(&self) -> (u8, &[u8]) {
+        match self {
+            SourceChunk::Stored(_, stored) => (stored.encoding, stored.data),
+            SourceChunk::Made(made) => (made.encoding, &made.data),
+        }
+    }
+
+    /// The chunk with bytes of its own.
+    pub fn into_owned(self) -> EncodedChunk {
+        match self {
+            SourceChunk::Stored(range, stored) => {
+                EncodedChunk { range, encoding: stored.encoding, data: stored.data.to_vec() }
+            }
+            SourceChunk::Made(made) => made,
+        }
+    }
+}
 
 /// A consistent, immutable view of one source of series.
 pub trait BlockReader: Send + Sync {
@@ -78,4 +116,15 @@ pub trait BlockReader: Send + Sync {
     /// The encoded chunks of a series that overlap `range`, ascending by first time. Chunks that a
     /// tombstone touches, or that overlap out-of-order data, are re-encoded.
     fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError>;
+
+    /// Appends what [`chunks`](Self::chunks) gives to `out`, where possible without copying it.
+    fn stored_chunks<'a>(
+        &'a self,
+        id: SeriesId,
+        range: TimeRange,
+        out: &mut Vec<SourceChunk<'a>>,
+    ) -> Result<(), QueryError> {
+        out.extend(self.chunks(id, range)?.into_iter().map(SourceChunk::Made));
+        Ok(())
+    }
 }

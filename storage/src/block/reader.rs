@@ -8,7 +8,7 @@ use super::open::Block;
 use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
 use crate::index::ChunkMeta;
 use crate::postings::{PostingsSource, label_values, postings_for_matchers};
-use crate::source::{BlockReader, SeriesId, Symbols};
+use crate::source::{BlockReader, SeriesId, SourceChunk, Symbols};
 use crate::tombstones::Intervals;
 
 impl Block {
@@ -140,23 +140,29 @@ impl BlockReader for Block {
     }
 
     fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
-        let deleted = self.deleted(id);
         let mut chunks = Vec::new();
+        self.stored_chunks(id, range, &mut chunks)?;
+        Ok(chunks.into_iter().map(SourceChunk::into_owned).collect())
+    }
+
+    fn stored_chunks<'a>(
+        &'a self,
+        id: SeriesId,
+        range: TimeRange,
+        out: &mut Vec<SourceChunk<'a>>,
+    ) -> Result<(), QueryError> {
+        let deleted = self.deleted(id);
         self.visit_chunks(id, range, deleted, |meta| {
             let stored = self.chunks.chunk(meta.reference)?;
             match deleted.filter(|d| d.overlaps(meta.range)) {
-                Some(deleted) => chunks.extend(
+                Some(deleted) => out.extend(
                     self.without_deleted(stored.encoding, stored.data, deleted)
-                        .map_err(|e| self.corrupt(&meta, &e))?,
+                        .map_err(|e| self.corrupt(&meta, &e))?
+                        .map(SourceChunk::Made),
                 ),
-                None => chunks.push(EncodedChunk {
-                    range: meta.range,
-                    encoding: stored.encoding,
-                    data: stored.data.to_vec(),
-                }),
+                None => out.push(SourceChunk::Stored(meta.range, stored)),
             }
             Ok(())
-        })?;
-        Ok(chunks)
+        })
     }
 }

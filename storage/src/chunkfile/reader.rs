@@ -24,6 +24,8 @@ pub struct StoredChunk<'a> {
     /// Encoding byte, not looked at.
     pub encoding: u8,
     pub data: &'a [u8],
+    /// All bytes of it: length, encoding, data, checksum.
+    pub entry: &'a [u8],
     /// Offset behind the chunk: where the next one of the segment starts.
     pub end: u32,
 }
@@ -122,6 +124,7 @@ impl Segment {
         Ok(StoredChunk {
             encoding: read.encoding,
             data: read.data,
+            entry: entry.get(..read.len).unwrap_or_default(),
             end: u32::try_from(end).unwrap_or(u32::MAX),
         })
     }

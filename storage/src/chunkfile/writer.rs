@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{HEADER_SIZE, MAGIC, VERSION, file_name, header};
+use super::{HEADER_SIZE, MAGIC, StoredChunk, VERSION, file_name, header};
 use crate::chunk::ChunkRef;
-use crate::encoding::{Crc32c, EncBuf, MAX_VARINT_LEN_32};
+use crate::encoding::{Crc32c, EncBuf, MAX_VARINT_LEN_32, uvarint_len};
 use crate::file_error::FileError;
 use crate::fs::{File, Fs, OpenMode};
 
@@ -66,7 +66,35 @@ impl Writer {
 
     /// Appends a chunk and says where it went.
     pub fn write(&mut self, encoding: u8, data: &[u8]) -> Result<ChunkRef, FileError> {
-        let most = (MAX_VARINT_LEN_32 + 1 + data.len() + 4) as u64;
+        self.append(data.len(), |buffer| {
+            buffer.put_uvarint(data.len() as u64);
+            buffer.put_u8(encoding);
+            buffer.put_bytes(data);
+            let mut crc = Crc32c::new();
+            crc.update(&[encoding]);
+            crc.update(data);
+            buffer.put_be32(crc.value());
+        })
+    }
+
+    /// Appends a chunk of another segment, whose checksum was right when it was read, as it lies
+    /// there.
+    pub fn copy(&mut self, chunk: &StoredChunk<'_>) -> Result<ChunkRef, FileError> {
+        let len = chunk.data.len();
+        if chunk.entry.len() != uvarint_len(len as u64) + 1 + len + 4 {
+            // Its length is written with more bytes than it takes.
+            return self.write(chunk.encoding, chunk.data);
+        }
+        self.append(len, |buffer| buffer.put_bytes(chunk.entry))
+    }
+
+    /// Makes room for a chunk of `len` bytes of data and has `put` append its entry.
+    fn append(
+        &mut self,
+        len: usize,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<ChunkRef, FileError> {
+        let most = (MAX_VARINT_LEN_32 + 1 + len + 4) as u64;
         let full =
             |s: &Segment| s.len() > HEADER_SIZE as u64 && s.len() + most > self.segment_bytes;
         if self.open.as_ref().is_none_or(full) {
@@ -75,13 +103,7 @@ impl Writer {
         let Some(segment) = &mut self.open else { return Ok(ChunkRef::default()) };
         // Offsets stay below `segment_bytes`, which fits 32 bits.
         let at = ChunkRef::new(self.segments - 1, segment.len() as u32);
-        segment.buffer.put_uvarint(data.len() as u64);
-        segment.buffer.put_u8(encoding);
-        segment.buffer.put_bytes(data);
-        let mut crc = Crc32c::new();
-        crc.update(&[encoding]);
-        crc.update(data);
-        segment.buffer.put_be32(crc.value());
+        put(&mut segment.buffer);
         if segment.buffer.len() >= BUFFER_BYTES {
             segment.flush()?;
         }

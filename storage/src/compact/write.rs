@@ -19,7 +19,7 @@ use crate::file_error::FileError;
 use crate::fs::{Fs, atomic};
 use crate::index::{ChunkMeta, IndexWriteError, IndexWriter, SymbolSet};
 use crate::read::{Part, in_label_order, merge_chunks, merge_series};
-use crate::source::{BlockReader, SeriesId};
+use crate::source::{BlockReader, SeriesId, SourceChunk};
 use crate::tombstones::{self, Tombstones};
 
 /// Takes a chunk and its number of samples.
@@ -128,6 +128,7 @@ fn write_files(
         chunks: chunkfile::Writer::new(fs.clone(), &dir.join(CHUNKS_DIR), options.segment_bytes)?,
         index: IndexWriter::create(&**fs, &dir.join(INDEX_FILENAME), symbols)?,
         stats: BlockStats::default(),
+        gathered: Vec::new(),
         metas: Vec::new(),
     };
     merge_series(sources, lists, cancel, |labels, parts| {
@@ -154,7 +155,10 @@ fn select(
 ) -> Result<Vec<Vec<SeriesId>>, QueryError> {
     let ids = |source: &Arc<dyn BlockReader>| {
         let mut ids = source.postings(&[], cancel)?;
-        source.retain_in_range(&mut ids, range)?;
+        // Only symbols depend on it: what has no chunk inside is left out when it is written.
+        if source.symbols().is_none() {
+            source.retain_in_range(&mut ids, range)?;
+        }
         in_label_order(&**source, ids, cancel)
     };
     sources.iter().map(ids).collect()
@@ -200,7 +204,8 @@ impl From<SymbolSource> for CompactError {
 }
 
 fn symbols_of(source: &dyn BlockReader, ids: &[SeriesId]) -> Result<Vec<String>, QueryError> {
-    let mut found: HashSet<String> = HashSet::new();
+    // Prometheus's head has it from the name and value of its list of all series.
+    let mut found: HashSet<String> = HashSet::from([String::new()]);
     for id in ids {
         for (name, value) in source.labels(*id)?.iter() {
             for text in [name, value] {
@@ -260,69 +265,94 @@ struct Writer<'a> {
     chunks: chunkfile::Writer,
     index: IndexWriter,
     stats: BlockStats,
-    /// Of the series being written.
+    /// Of the series being written, like the next one.
+    gathered: Vec<SourceChunk<'a>>,
     metas: Vec<ChunkMeta>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     fn series(&mut self, labels: &Labels, parts: &[Part]) -> Result<(), CompactError> {
-        let chunks = match parts {
-            [part] => self.part(*part)?,
-            parts => {
-                let lists: Result<Vec<_>, _> = parts.iter().map(|p| self.part(*p)).collect();
-                merge_chunks(lists?, self.options.xor2)?
-            }
-        };
-        if chunks.is_empty() {
-            return Ok(());
-        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.clear();
         self.metas.clear();
-        for one in &chunks {
-            let reference = self.chunks.write(one.encoding, &one.data)?;
-            self.metas.push(ChunkMeta { range: one.range, reference });
-            self.count(one)?;
+        self.gather(parts, &mut gathered)?;
+        // Sources come in order of time, so one behind the other is the common case.
+        let apart = gathered.is_sorted_by(|a, b| a.range().max < b.range().min);
+        if parts.len() > 1 && !apart {
+            let merged = self.merged(parts)?;
+            gathered.clear();
+            gathered.extend(merged.into_iter().map(SourceChunk::Made));
+        }
+        for one in &gathered {
+            self.chunk(one)?;
+        }
+        self.gathered = gathered;
+        if self.metas.is_empty() {
+            return Ok(());
         }
         self.index.add_series(labels, &self.metas)?;
         self.stats.num_series += 1;
         Ok(())
     }
 
-    fn part(&self, part: Part) -> Result<Vec<EncodedChunk>, CompactError> {
-        let source = &self.sources[part.source as usize];
-        let mut chunks = source.chunks(part.id, self.range)?;
-        if chunks.iter().any(|c| self.reaches_over(c)) {
-            chunks = chunks
-                .into_iter()
-                .filter_map(|c| self.trim(c).transpose())
-                .collect::<Result<_, ChunkError>>()?;
+    /// Appends the chunks of `parts`, one part behind the other.
+    fn gather(&self, parts: &[Part], out: &mut Vec<SourceChunk<'a>>) -> Result<(), CompactError> {
+        for part in parts {
+            let start = out.len();
+            let source: &'a dyn BlockReader = &*self.sources[part.source as usize];
+            source.stored_chunks(part.id, self.range, out)?;
+            if out.iter().skip(start).any(|c| self.reaches_over(c.range())) {
+                for one in out.split_off(start) {
+                    out.extend(self.trim(one)?);
+                }
+            }
         }
-        Ok(chunks)
+        Ok(())
     }
 
-    fn reaches_over(&self, chunk: &EncodedChunk) -> bool {
-        chunk.range.min < self.range.min || chunk.range.max > self.range.max
+    /// The chunks of parts that overlap, merged.
+    fn merged(&self, parts: &[Part]) -> Result<Vec<EncodedChunk>, CompactError> {
+        let mut lists = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut chunks = Vec::new();
+            self.gather(std::slice::from_ref(part), &mut chunks)?;
+            lists.push(chunks.into_iter().map(SourceChunk::into_owned).collect());
+        }
+        Ok(merge_chunks(lists, self.options.xor2)?)
+    }
+
+    fn reaches_over(&self, range: TimeRange) -> bool {
+        range.min < self.range.min || range.max > self.range.max
     }
 
     /// A chunk without the samples outside the block's span; `None` when none is left.
-    fn trim(&self, chunk: EncodedChunk) -> Result<Option<EncodedChunk>, ChunkError> {
-        if !self.reaches_over(&chunk) {
+    fn trim(&self, chunk: SourceChunk<'a>) -> Result<Option<SourceChunk<'a>>, ChunkError> {
+        if !self.reaches_over(chunk.range()) {
             return Ok(Some(chunk));
         }
+        let (encoding, data) = chunk.parts();
         let mut columns = Columns::default();
-        chunk::decode(chunk.encoding, &chunk.data, self.range, &mut columns)?;
-        let rule = CutRule::Keep(Encoding::from_u8(chunk.encoding)?);
+        chunk::decode(encoding, data, self.range, &mut columns)?;
+        let rule = CutRule::Keep(Encoding::from_u8(encoding)?);
         let encoded = chunk::encode(&columns, EncodeOptions { rule, ..Default::default() })?;
-        Ok(encoded.into_iter().next())
+        Ok(encoded.into_iter().next().map(SourceChunk::Made))
     }
 
-    fn count(&mut self, one: &EncodedChunk) -> Result<(), ChunkError> {
-        let samples = chunk::num_samples(one.encoding, &one.data)?;
+    /// Writes and counts a chunk.
+    fn chunk(&mut self, one: &SourceChunk<'_>) -> Result<(), CompactError> {
+        let (encoding, data) = one.parts();
+        let reference = match one {
+            SourceChunk::Stored(_, stored) => self.chunks.copy(stored)?,
+            SourceChunk::Made(_) => self.chunks.write(encoding, data)?,
+        };
+        self.metas.push(ChunkMeta { range: one.range(), reference });
+        let samples = chunk::num_samples(encoding, data)?;
         if let Some(on_chunk) = self.options.on_chunk {
-            on_chunk(one, samples);
+            on_chunk(&one.clone().into_owned(), samples);
         }
         self.stats.num_chunks += 1;
         self.stats.num_samples += samples as u64;
-        if Encoding::from_u8(one.encoding)?.is_float() {
+        if Encoding::from_u8(encoding)?.is_float() {
             self.stats.num_float_samples += samples as u64;
         } else {
             self.stats.num_histogram_samples += samples as u64;

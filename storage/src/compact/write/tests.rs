@@ -187,3 +187,92 @@ fn stopping_leaves_nothing_behind() {
         assert_eq!(fs.list(out).unwrap(), []);
     }
 }
+
+/// A block that does not say what its symbols are, as a head does not.
+struct Unlisted(Arc<Block>);
+
+impl BlockReader for Unlisted {
+    fn range(&self) -> TimeRange {
+        self.0.range()
+    }
+
+    fn postings(
+        &self,
+        matchers: &[model::Matcher],
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError> {
+        self.0.postings(matchers, cancel)
+    }
+
+    fn label_ordered(&self) -> bool {
+        true
+    }
+
+    fn labels(&self, id: SeriesId) -> Result<Labels, QueryError> {
+        BlockReader::labels(&*self.0, id)
+    }
+
+    fn label_value(
+        &self,
+        id: SeriesId,
+        name: &str,
+        with: &mut dyn FnMut(&str),
+    ) -> Result<(), QueryError> {
+        self.0.label_value(id, name, with)
+    }
+
+    fn label_names(&self, matchers: &[model::Matcher]) -> Result<Vec<String>, QueryError> {
+        self.0.label_names(matchers)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[model::Matcher],
+    ) -> Result<Vec<String>, QueryError> {
+        self.0.label_values(name, matchers)
+    }
+
+    fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        self.0.read(id, range, out)
+    }
+
+    fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
+        self.0.chunks(id, range)
+    }
+}
+
+#[test]
+fn gathered_symbols_are_those_of_a_block_that_prometheus_cut() {
+    for dir in ["killed", "stopped"].into_iter().flat_map(golden) {
+        let block = open(&dir);
+        let ids = block.postings(&[], &CancelToken::default()).unwrap();
+        let gathered = symbols_of(&Unlisted(block.clone()), &ids).unwrap();
+        let theirs: Vec<String> =
+            block.symbols().unwrap().map(|s| s.unwrap().into_owned()).collect();
+        assert_eq!(gathered.first().map(String::as_str), Some(""), "{}", dir.display());
+        // Theirs has those of series of the head, too, that had nothing to be cut.
+        assert!(gathered.iter().all(|s| theirs.binary_search(s).is_ok()), "{}", dir.display());
+        assert_eq!(theirs.first(), gathered.first(), "{}", dir.display());
+    }
+}
+
+#[test]
+fn a_chunk_with_a_wrong_checksum_is_not_passed_on() {
+    for dir in golden("killed").into_iter().take(1) {
+        let fs: Arc<dyn Fs> = Arc::new(SimFs::new(1));
+        copy_whole(&*fs, &dir, Path::new("/in"));
+        let path = Path::new("/in/chunks/000001");
+        let mut bytes = fs.read(path).unwrap();
+        // Inside the data of the first chunk.
+        bytes[16] ^= 1;
+        let file = fs.open(path, OpenMode::Write).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        let block = Arc::new(Block::open(&*fs, Path::new("/in")).unwrap());
+        let meta = block.meta().clone();
+        let error = rewrite(&fs, &[block], meta).unwrap_err();
+        assert!(error.is_corruption(), "{error}");
+        assert!(error.to_string().contains("/in/chunks/000001"), "{error}");
+        assert!(fs.list(Path::new("/out")).unwrap().is_empty());
+    }
+}
