@@ -73,11 +73,6 @@ pub fn check(config: &Config, tree: &Tree, path: &str) -> Result<(), String> {
             return Err(refusal(key, path, line_below(tree, "global", key)));
         }
     }
-    let threshold =
-        config.storage.tsdb.as_ref().map_or(0.0, |t| t.stale_series_compaction_threshold);
-    if threshold > 0.0 {
-        return Err(refusal("stale_series_compaction_threshold", path, None));
-    }
     check_jobs(&config.scrape_configs, tree, path)
 }
 

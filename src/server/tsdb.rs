@@ -94,6 +94,7 @@ pub fn runtime_options(retention: &Retention, config: &Config, exemplars: bool) 
             Some("xor2") => FloatEncoding::Xor2,
             _ => FloatEncoding::Xor,
         },
+        stale_series_threshold: tsdb.map_or(0.0, |t| t.stale_series_compaction_threshold),
     }
 }
 

@@ -58,6 +58,8 @@ fn database(db: &Db, m: &DbMetrics, out: &mut Gathered) {
                 "Number of compactions that failed.",
                 m.compactions_failed.get(),
             ),
+            // Compaction cannot be switched off here.
+            ("compactions_skipped_total", "Number of compactions left out as switched off.", 0),
             (
                 "vertical_compactions_total",
                 "Number of compactions of overlapping blocks.",
@@ -82,6 +84,17 @@ fn database(db: &Db, m: &DbMetrics, out: &mut Gathered) {
                 "stale_series_compactions_failed_total",
                 "Number of compactions of stale series that failed.",
                 m.stale_compactions_failed.get(),
+            ),
+            // As in Prometheus's server, nobody asks for these.
+            (
+                "selected_series_compactions_triggered_total",
+                "Number of compactions of series given in a list begun.",
+                0,
+            ),
+            (
+                "selected_series_compactions_failed_total",
+                "Number of compactions of series given in a list that failed.",
+                0,
             ),
         ],
     );
@@ -145,6 +158,11 @@ fn database(db: &Db, m: &DbMetrics, out: &mut Gathered) {
             "stale_series_compaction_duration_seconds",
             "Duration of compactions of stale series.",
             &m.stale_compaction_seconds,
+        ),
+        (
+            "selected_series_compaction_duration_seconds",
+            "Duration of compactions of series given in a list.",
+            &Distribution::exponential(1.0, 2.0, 14),
         ),
     ] {
         distribution(out, name, help, d);

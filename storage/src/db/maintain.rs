@@ -19,11 +19,13 @@ use crate::source::BlockReader;
 /// What rounds hand on to each other.
 #[derive(Default)]
 pub(super) struct Maintenance {
-    garbage: Garbage,
+    pub(super) garbage: Garbage,
     /// In-order samples before this are in blocks and out of memory: the log may forget them.
     truncate_wal: Option<i64>,
     /// Segments of the log of late samples before this are in blocks.
     truncate_wbl: Option<u64>,
+    /// When a block was last cut off the head, well or not.
+    pub(super) last_cut: Option<i64>,
 }
 
 impl Db {
@@ -50,6 +52,7 @@ impl Db {
         let compacted = self.compact(state);
         // Whatever failed: retention may be what makes room again.
         let reloaded = self.reload(self.view.get().head_min);
+        self.compact_stale_if_due(state);
         compacted.and(reloaded)
     }
 
@@ -81,6 +84,7 @@ impl Db {
     /// Writes a block of the in-order samples of `range` and publishes it.
     fn cut(&self, state: &mut Maintenance, range: TimeRange) -> Result<(), DbError> {
         let end = range.max + 1;
+        state.last_cut = Some((self.env.clock)());
         // From here on nobody adds a sample that the block would lack.
         self.head.raise_floor(end);
         let source: Arc<dyn BlockReader> = Arc::new(HeadView::in_order(self.head.clone(), range));
@@ -114,7 +118,7 @@ impl Db {
     /// Lets the head forget what it can, and shortens the logs by that.
     pub(super) fn collect(&self, state: &mut Maintenance) -> Result<(), DbError> {
         let started = (self.env.clock)();
-        let truncated = state.garbage.collect(&self.head);
+        let (truncated, evicted) = state.garbage.collect(&self.head);
         if truncated.is_some() {
             let took = (self.env.clock)().saturating_sub(started).max(0) as u64;
             self.head.metrics.gc_runs.add(1);
@@ -132,7 +136,7 @@ impl Db {
                 done.map_err(|e| DbError::Io(format!("WAL truncation: {e}")))?;
             }
         }
-        Ok(())
+        evicted
     }
 
     /// Merges blocks until the plan is empty. Blocks that end behind the head's lower bound stay out:

@@ -10,6 +10,7 @@ mod open;
 mod options;
 mod read_only;
 mod reload;
+mod stale;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -116,6 +116,9 @@ pub struct RuntimeOptions {
     /// Most exemplars kept; 0 = none.
     pub max_exemplars: usize,
     pub float_encoding: FloatEncoding,
+    /// Share of the head's series, above 0 to 1, that must be stale for them to be moved to blocks
+    /// before their time; 0 = never.
+    pub stale_series_threshold: f64,
 }
 
 impl Default for RuntimeOptions {
@@ -127,6 +130,7 @@ impl Default for RuntimeOptions {
             out_of_order_window_ms: 0,
             max_exemplars: 100_000,
             float_encoding: FloatEncoding::Xor,
+            stale_series_threshold: 0.0,
         }
     }
 }

@@ -7,13 +7,18 @@
 //! 3. `recycle`: once every view and appender that may know a buried series' slot is gone, its labels
 //!    are released and the slot can be used again.
 //!
+//! Series that a block holds whole go the same way without a bound in time (`evict`): `end` waits for
+//! views as `truncate` does and marks, `evict` drops samples and series as one.
+//!
 //! The records of buried series stay in log and checkpoint while the log has samples of them.
 
 use std::sync::Arc;
 
-use super::Head;
+use super::evict::{Ended, chunks_of};
 use super::series::{DYING, Hot, OpenKind, Page, Records, Slot, page_number, place};
+use super::Head;
 use crate::chunk::ChunkRef;
+use crate::db::DbError;
 
 /// Series handled under one hold of a lock.
 const PIECE: usize = 512;
@@ -33,6 +38,18 @@ enum Step {
     Bury {
         slots: Slots,
         mint: i64,
+        appenders: u64,
+    },
+    /// Mark the series that a block of `views` on has, as of `watermark`.
+    End {
+        slots: Slots,
+        watermark: u64,
+        views: u64,
+    },
+    /// Series still marked leave memory with all of their samples.
+    Evict {
+        slots: Slots,
+        watermark: u64,
         appenders: u64,
     },
     Recycle {
@@ -68,14 +85,27 @@ impl Garbage {
         self.steps.push(Step::Truncate { mint, late, views: head.isolation.mark() });
     }
 
+    /// All samples of these series are in blocks of a view that has been published.
+    pub fn evict(&mut self, head: &Head, ended: &Ended) {
+        let (slots, watermark) = (ended.series(), ended.watermark());
+        self.steps.push(Step::End { slots, watermark, views: head.isolation.mark() });
+    }
+
+    /// Whether series that have ended wait for their turn.
+    pub fn is_evicting(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::End { .. } | Step::Evict { .. }))
+    }
+
     /// Whether something that blocks hold is still in memory.
     pub fn is_truncating(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Truncate { .. }))
     }
 
-    /// Does what can be done now. Returns the highest bound that was truncated to.
-    pub fn collect(&mut self, head: &Arc<Head>) -> Option<i64> {
+    /// Does what can be done now. Returns the highest bound that was truncated to, and the first
+    /// error of evicting.
+    pub fn collect(&mut self, head: &Arc<Head>) -> (Option<i64>, Result<(), DbError>) {
         let mut truncated = None;
+        let mut evicted = Ok(());
         let mut waiting = Vec::new();
         let mut steps = std::mem::take(&mut self.steps);
         while !steps.is_empty() {
@@ -86,17 +116,22 @@ impl Garbage {
                         steps.extend(next);
                         truncated = truncated.max(mint);
                     }
+                    Outcome::Evicted { next, done } => {
+                        steps.extend(next);
+                        evicted = evicted.and(done);
+                    }
                 }
             }
         }
         self.steps = waiting;
-        truncated
+        (truncated, evicted)
     }
 }
 
 enum Outcome {
     Waits(Step),
     Done { next: Option<Step>, mint: Option<i64> },
+    Evicted { next: Option<Step>, done: Result<(), DbError> },
 }
 
 impl Head {
@@ -112,9 +147,18 @@ impl Head {
             }
             Step::Bury { slots, mint, appenders } if appenders_gone(appenders) => {
                 let slots = self.bury(slots, mint);
-                let (views, appenders) = (self.isolation.mark(), self.appenders.mark());
-                let next = (!slots.is_empty()).then_some(Step::Recycle { slots, views, appenders });
+                Outcome::Done { next: self.recycle_later(slots), mint: None }
+            }
+            Step::End { slots, watermark, views } if views_gone(views) => {
+                let slots = self.mark_ended(&slots, watermark);
+                let appenders = self.appenders.mark();
+                let next =
+                    (!slots.is_empty()).then_some(Step::Evict { slots, watermark, appenders });
                 Outcome::Done { next, mint: None }
+            }
+            Step::Evict { slots, watermark, appenders } if appenders_gone(appenders) => {
+                let (slots, done) = self.evict(&slots, watermark);
+                Outcome::Evicted { next: self.recycle_later(slots), done }
             }
             Step::Recycle { slots, views, appenders }
                 if views_gone(views) && appenders_gone(appenders) =>
@@ -124,6 +168,11 @@ impl Head {
             }
             waits => Outcome::Waits(waits),
         }
+    }
+
+    fn recycle_later(&self, slots: Vec<Slot>) -> Option<Step> {
+        let (views, appenders) = (self.isolation.mark(), self.appenders.mark());
+        (!slots.is_empty()).then_some(Step::Recycle { slots, views, appenders })
     }
 
     /// Drops chunks and returns the series that have nothing left, marked.
@@ -180,6 +229,7 @@ impl Head {
             let at = place(slot);
             let unchanged = page.last_t(at) == DYING
                 && records.cold[at].series_ref == series_ref
+                && chunks_of(&records, at) == 0
                 && records.cold[at].ooo().is_none_or(|o| o.is_empty());
             if unchanged {
                 records.cold[at].series_ref = 0;

@@ -159,7 +159,7 @@ fn selections_are_in_order_of_refs() {
     app.commit().unwrap();
     let mut garbage = Garbage::default();
     garbage.truncate(&head, 10_000_000, None);
-    garbage.collect(&head);
+    garbage.collect(&head).1.unwrap();
     let mut left: Vec<u64> = refs.iter().copied().step_by(3).collect();
     assert_eq!(selected(&head), left);
     let mut app = head.appender(AppendOptions::default());

@@ -205,6 +205,6 @@ impl Head {
     }
 }
 
-fn wal_failed(error: WalError) -> DbError {
+pub(super) fn wal_failed(error: WalError) -> DbError {
     DbError::Io(error.to_string())
 }

@@ -4,6 +4,7 @@
 //! bound in order; what lies below is, or is about to be, in a block. Out-of-order samples have no
 //! lower bound and show as they come.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
@@ -28,6 +29,8 @@ pub(crate) struct HeadView {
     out_of_order: bool,
     /// Whether samples that came in order are shown.
     in_order: bool,
+    /// The only series shown, ascending; `None` shows all.
+    only: Option<Arc<[Slot]>>,
 }
 
 /// A chunk to decode, found under the lock.
@@ -59,19 +62,30 @@ impl HeadView {
         let pin = head.isolation.pin();
         let max = head.times.max();
         let range = TimeRange { min, max };
-        HeadView { head, pin, range, out_of_order: true, in_order: true }
+        HeadView { head, pin, range, out_of_order: true, in_order: true, only: None }
     }
 
     /// What a block of `range` is cut from: only what came in order.
     pub fn in_order(head: Arc<Head>, range: TimeRange) -> HeadView {
         let pin = head.isolation.pin();
-        HeadView { head, pin, range, out_of_order: false, in_order: true }
+        HeadView { head, pin, range, out_of_order: false, in_order: true, only: None }
     }
 
     /// What a block of `range` is cut from: only what came out of order.
     pub fn late(head: Arc<Head>, range: TimeRange) -> HeadView {
         let pin = head.isolation.pin();
-        HeadView { head, pin, range, out_of_order: true, in_order: false }
+        HeadView { head, pin, range, out_of_order: true, in_order: false, only: None }
+    }
+
+    /// What a block of `range` is cut from: the in-order samples of some series, whose slots another
+    /// view keeps.
+    pub fn series(head: Arc<Head>, range: TimeRange, only: Arc<[Slot]>) -> HeadView {
+        HeadView { only: Some(only), ..HeadView::in_order(head, range) }
+    }
+
+    /// Samples of commits above this one are hidden.
+    pub fn watermark(&self) -> u64 {
+        self.pin.watermark
     }
 
     fn inside(&self, range: TimeRange) -> TimeRange {
@@ -269,8 +283,16 @@ impl BlockReader for HeadView {
         matchers: &[Matcher],
         cancel: &CancelToken,
     ) -> Result<Vec<SeriesId>, QueryError> {
+        if let Some(only) = self.only.as_ref().filter(|_| matchers.is_empty()) {
+            return Ok(only.to_vec());
+        }
         let index = self.head.index();
-        postings_for_matchers(&*index, matchers, Some(&self.head.postings_cache), cancel)
+        let cache = Some(&self.head.postings_cache);
+        let mut found = postings_for_matchers(&*index, matchers, cache, cancel)?;
+        if let Some(only) = &self.only {
+            found.retain(|slot| only.binary_search(slot).is_ok());
+        }
+        Ok(found)
     }
 
     fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
@@ -331,7 +353,7 @@ impl BlockReader for HeadView {
     }
 
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
-        let slots = if matchers.is_empty() {
+        let slots = if matchers.is_empty() && self.only.is_none() {
             self.head.index().all().clone()
         } else {
             self.postings(matchers, &CancelToken::default())?.into_iter().collect()
@@ -340,7 +362,13 @@ impl BlockReader for HeadView {
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
-        label_values(&*self.head.index(), name, matchers, &CancelToken::default())
+        if self.only.is_none() {
+            return label_values(&*self.head.index(), name, matchers, &CancelToken::default());
+        }
+        let slots = self.postings(matchers, &CancelToken::default())?;
+        let index = self.head.index();
+        let values: BTreeSet<&str> = slots.iter().map(|slot| index.value(*slot, name)).collect();
+        Ok(values.into_iter().filter(|value| !value.is_empty()).map(str::to_owned).collect())
     }
 
     fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {

@@ -6,6 +6,7 @@ mod limits;
 mod model_test;
 mod regressions;
 mod sim;
+mod stale;
 mod start;
 
 use std::path::Path;

@@ -1,10 +1,12 @@
 //! Random histories against a map: two appenders at a time, commits and rollbacks, kills, power
-//! cuts and clean stops, maintenance that is cut off anywhere, and queries that stay open across all of it.
+//! cuts and clean stops, maintenance that is cut off anywhere, deletions, series that end and leave
+//! before their time, and queries that stay open across all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use model::value::STALE_NAN;
 use model::{
     AppendError, AppendOptions, Appendable, Appender, Labels, Querier, Queryable, SeriesRef,
     TimeRange, Value,
@@ -27,6 +29,9 @@ fn labels(i: u64) -> Labels {
 
 /// What series `i` says at `t`.
 fn value(i: u64, t: i64) -> f64 {
+    if t % 5 == 0 {
+        return STALE_NAN;
+    }
     if t % 7 == 0 { i as f64 } else { i as f64 + t as f64 / 16.0 }
 }
 
@@ -38,6 +43,8 @@ struct World {
     now: i64,
     store: Store,
     last: BTreeMap<u64, i64>,
+    /// Series that may have left the head: it does not know any more how far they had come.
+    forgotten: BTreeSet<u64>,
     /// Open queries with what they must show.
     queries: Vec<(Arc<dyn Querier>, Store)>,
 }
@@ -83,6 +90,7 @@ impl World {
             now: 100 * MINUTE,
             store: Store::new(),
             last: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
             queries: Vec::new(),
         }
     }
@@ -110,6 +118,10 @@ impl World {
                 _ => self.rng.below(window.max(3_000)),
             };
             let t = self.now - late as i64;
+            let last = self.last.get(&i).copied().unwrap_or(i64::MIN);
+            if window == 0 && self.forgotten.contains(&i) && t <= last {
+                continue;
+            }
             let series =
                 *batch.refs.entry(i).or_insert_with(|| batch.appender.series(&labels(i)).unwrap());
             match batch.appender.append(series, t, 0, Value::Float(value(i, t))) {
@@ -141,6 +153,34 @@ impl World {
                 self.last.insert(i, t.max(last));
             }
         }
+    }
+
+    fn compact_stale(&mut self) {
+        self.forgotten.extend(self.last.keys());
+        if let Err(error) = self.db.compact_stale_series() {
+            assert!(self.fs.stopped(), "{error}");
+        }
+    }
+
+    /// Deletes a stretch of some series. What comes late for it may stay hidden, so only where
+    /// nothing does. Queries that are open need not keep what is deleted.
+    fn delete(&mut self) {
+        if self.options.runtime.out_of_order_window_ms > 0 {
+            return;
+        }
+        let queries = std::mem::take(&mut self.queries);
+        for (querier, want) in queries {
+            self.check(&*querier, &want, "a query open until a deletion");
+        }
+        let g = self.rng.below(3);
+        let max = self.now - self.rng.below(20 * MINUTE as u64) as i64;
+        let range = TimeRange { min: max - self.rng.below(5 * MINUTE as u64) as i64, max };
+        let matchers = vec![Matcher::new(MatchOp::Equal, "g", g.to_string()).unwrap()];
+        self.db.delete_series(range, &[matchers]).unwrap();
+        for (_, samples) in self.store.iter_mut().filter(|(i, _)| **i % 3 == g) {
+            samples.retain(|t, _| !range.contains(*t));
+        }
+        self.store.retain(|_, samples| !samples.is_empty());
     }
 
     fn restart(&mut self, end: End) {
@@ -198,12 +238,18 @@ impl World {
                     self.end(a);
                 }
             }
-            70..78 => self.db.maintain().unwrap(),
+            70..76 => self.db.maintain().unwrap(),
+            76 => self.compact_stale(),
+            77 => self.delete(),
             78..80 => {
                 // The machine stops somewhere inside a round.
                 let at = self.rng.below(60);
                 self.fs.set_faults(Faults { crash_at_call: Some(at), ..Faults::default() });
-                let _ = self.db.maintain();
+                if self.rng.one_in(3) {
+                    self.compact_stale();
+                } else {
+                    let _ = self.db.maintain();
+                }
                 let end = if self.rng.below(2) == 0 { End::Kill } else { End::PowerCut };
                 self.restart(end);
             }

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use super::Replay;
 use super::shards::{Shards, Worker};
+use crate::head::apply::Series;
+use crate::head::evict::chunks_of;
 use crate::head::index::{Bulk, Found};
 use crate::head::refs::RefSnapshot;
-use crate::head::series::{MAX_SLOTS, OpenKind, Slot, page_number, place};
+use crate::head::series::{MAX_SLOTS, Slot, page_number, place};
 use crate::record::SeriesBatch;
 
 /// A ref that the log uses beside the series' own.
@@ -112,15 +114,20 @@ impl Replay<'_> {
         let (mut stale, mut chunks) = (0, 0);
         for &slot in &slots {
             let Some(page) = head.pages.get(page_number(slot)) else { continue };
-            let records = page.lock();
-            let (hot, cold) = (&records.hot[place(slot)], &records.cold[place(slot)]);
-            stale += u64::from(hot.stale);
-            chunks += cold.chunks.len() + usize::from(hot.open != OpenKind::None);
+            let mut records = page.lock();
+            stale += u64::from(records.hot[place(slot)].stale);
+            chunks += chunks_of(&records, place(slot));
+            let series_ref = records.cold[place(slot)].series_ref;
+            // The ref must not be given out again while the log has samples of it.
+            let series = Series { page, records: &mut records, place: place(slot) };
+            if let Some(last) = series.last_t() {
+                head.keep_in_log(series_ref, last);
+            }
         }
         head.clear_slots(&slots);
         // What the shards did is added when they are through; until then the figures may wrap.
         head.metrics.stale_series.sub(stale);
-        head.metrics.chunks.sub(chunks as u64);
+        head.metrics.chunks.sub(chunks);
         head.metrics.series.sub(slots.len() as u64);
         self.free_slots.extend(slots);
     }
