@@ -93,7 +93,8 @@ impl Db {
             }
             Ok(())
         });
-        let done = done.and_then(|()| if written.is_empty() { Ok(()) } else { self.reload(head_min) });
+        let done =
+            done.and_then(|()| if written.is_empty() { Ok(()) } else { self.reload(head_min) });
         if done.is_err() {
             let published = self.block_metas();
             written.retain(|ulid| published.iter().all(|meta| meta.ulid != *ulid));

@@ -14,9 +14,9 @@
 
 use std::sync::Arc;
 
+use super::Head;
 use super::evict::{Ended, chunks_of};
 use super::series::{DYING, Hot, OpenKind, Page, Records, Slot, page_number, place};
-use super::Head;
 use crate::chunk::ChunkRef;
 use crate::db::DbError;
 

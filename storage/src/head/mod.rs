@@ -53,8 +53,8 @@ use model::{AppendError, AppendOptions, Appender, Exemplar, Labels, Matcher, Met
 use self::append::HeadAppender;
 use self::apply::{Apply, Done};
 use self::commit::CommitState;
-use self::exemplars::Exemplars;
 pub(crate) use self::evict::Ended;
+use self::exemplars::Exemplars;
 pub use self::exemplars::SeriesExemplars;
 pub(crate) use self::gc::Garbage;
 use self::index::HeadIndex;
