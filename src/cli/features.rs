@@ -11,6 +11,8 @@ use promql::Features;
 enum Effect {
     /// Switches something on; the text is logged.
     On(&'static str),
+    /// The same for one that Prometheus is going to drop; the text is a warning.
+    PhasedOut(&'static str),
     /// Always on, or gone: a name that changes nothing any more.
     NoOp,
     /// Not built.
@@ -22,10 +24,13 @@ const NAMES: &[(&str, Effect)] = &[
     ("concurrent-rule-eval", Effect::Unbuilt),
     ("created-timestamp-zero-ingestion", Effect::Unbuilt),
     ("delayed-compaction", Effect::Unbuilt),
-    ("exemplar-storage", Effect::Unbuilt),
+    ("exemplar-storage", Effect::On("Experimental in-memory exemplar storage enabled")),
     ("extra-scrape-metrics", Effect::On("Extra scrape metrics enabled")),
     ("fast-startup", Effect::NoOp),
-    ("histograms-st-encoding", Effect::Unbuilt),
+    (
+        "histograms-st-encoding",
+        Effect::On("Experimental ST-capable histogram chunk encoding enabled."),
+    ),
     ("memory-snapshot-on-shutdown", Effect::On("Experimental memory snapshot on shutdown enabled")),
     ("metadata-wal-records", Effect::On("Experimental metadata records in WAL enabled")),
     ("native-histograms", Effect::NoOp),
@@ -49,7 +54,7 @@ const NAMES: &[(&str, Effect)] = &[
     ),
     ("promql-per-step-stats", Effect::On("Experimental per-step statistics reporting")),
     ("search-api", Effect::Unbuilt),
-    ("st-storage", Effect::Unbuilt),
+    ("st-storage", Effect::On("Experimental start timestamp storage enabled.")),
     ("st-synthesis", Effect::Unbuilt),
     ("type-and-unit-labels", Effect::On("Experimental type and unit labels enabled")),
     (
@@ -57,7 +62,15 @@ const NAMES: &[(&str, Effect)] = &[
         Effect::On("Experimental usage of start timestamps in PromQL engine is enabled."),
     ),
     ("use-uncached-io", Effect::NoOp),
-    ("xor2-encoding", Effect::Unbuilt),
+    (
+        "xor2-encoding",
+        Effect::PhasedOut(
+            "This option for --enable-feature is being phased out. It currently changes the \
+             default for the storage.tsdb.chunk_encoding.floats config setting to xor2, but will \
+             become a no-op in a future major version. Stop using this option and set \
+             storage.tsdb.chunk_encoding.floats in the config instead.",
+        ),
+    ),
 ];
 
 /// The features that are on.
@@ -74,6 +87,10 @@ impl FeatureSet {
             match NAMES.iter().find(|(known, _)| *known == name) {
                 Some((_, Effect::On(text))) => {
                     tracing::info!("{text}");
+                    set.enabled.push(name.to_owned());
+                }
+                Some((_, Effect::PhasedOut(text))) => {
+                    tracing::warn!(option = name, "{text}");
                     set.enabled.push(name.to_owned());
                 }
                 Some((_, Effect::NoOp)) => tracing::warn!(

@@ -189,8 +189,8 @@ async fn open(
     tracing::info!("Starting TSDB ...");
     let flags = &api.options.tsdb;
     let retention = Retention::of(&loaded.config);
-    let exemplars = features.has("exemplar-storage");
-    let runtime = tsdb::runtime_options(&retention, &loaded.config, exemplars);
+    let runtime = tsdb::runtime_options(&retention, &loaded.config, features)
+        .map_err(|e| fatal(&format!("opening storage failed: {e}")))?;
     let options = tsdb::db_options(flags, &retention, runtime, features).map_err(|e| fatal(&e))?;
     tracing::info!(
         max_series = options.max_head_series,

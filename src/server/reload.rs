@@ -133,8 +133,8 @@ impl Reloader {
         let retention = Retention::of(&config);
 
         let began = Instant::now();
-        let exemplars = self.features.has("exemplar-storage");
-        fail(db.apply(runtime_options(&retention, &config, exemplars)).map_err(|e| e.to_string()));
+        let runtime = runtime_options(&retention, &config, &self.features);
+        fail(runtime.and_then(|runtime| db.apply(runtime).map_err(|e| e.to_string())));
         if self.last_retention != Some(retention) {
             tracing::info!(
                 duration = model::duration::format(retention.time_ms),

@@ -80,22 +80,34 @@ impl Retention {
     }
 }
 
-/// What a reload may change.
-pub fn runtime_options(retention: &Retention, config: &Config, exemplars: bool) -> RuntimeOptions {
+/// What a reload may change. The error is Prometheus's text.
+pub fn runtime_options(
+    retention: &Retention,
+    config: &Config,
+    features: &FeatureSet,
+) -> Result<RuntimeOptions, String> {
     let tsdb = config.storage.tsdb.as_ref();
     let max_exemplars = config.storage.exemplars.as_ref().map_or(100_000, |e| e.max_exemplars);
-    RuntimeOptions {
+    let max_exemplars = usize::try_from(max_exemplars).unwrap_or(0);
+    let float_encoding = match tsdb.map_or("", |t| t.chunk_encoding.floats.as_str()) {
+        "xor2" => FloatEncoding::Xor2,
+        "" if features.has("xor2-encoding") => FloatEncoding::Xor2,
+        _ => FloatEncoding::Xor,
+    };
+    if features.has("st-storage") && float_encoding == FloatEncoding::Xor {
+        return Err("float chunk encoding \"xor\" is incompatible with start-timestamp storage; \
+                    XOR chunks do not store start timestamps, use \"xor2\""
+            .to_owned());
+    }
+    Ok(RuntimeOptions {
         retention_time_ms: retention.time_ms,
         retention_bytes: u64::try_from(retention.bytes).unwrap_or(0),
         retention_percentage: retention.percentage,
         out_of_order_window_ms: tsdb.map_or(0, |t| t.out_of_order_time_window.0),
-        max_exemplars: if exemplars { usize::try_from(max_exemplars).unwrap_or(0) } else { 0 },
-        float_encoding: match tsdb.map(|t| t.chunk_encoding.floats.as_str()) {
-            Some("xor2") => FloatEncoding::Xor2,
-            _ => FloatEncoding::Xor,
-        },
+        max_exemplars: if features.has("exemplar-storage") { max_exemplars } else { 0 },
+        float_encoding,
         stale_series_threshold: tsdb.map_or(0.0, |t| t.stale_series_compaction_threshold),
-    }
+    })
 }
 
 /// What stays until the next start. The error is Prometheus's text.
@@ -140,7 +152,10 @@ pub fn db_options(
         hold: flags.delay_compact_file.as_deref().map(uploads::hold),
         max_head_series: flags.max_head_series,
         max_head_bytes: flags.max_head_bytes.unwrap_or_else(memory::head_limit),
+        exemplar_storage: features.has("exemplar-storage"),
         metadata_wal_records: features.has("metadata-wal-records"),
+        start_timestamps: features.has("st-storage"),
+        histogram_st: features.has("histograms-st-encoding"),
         snapshot: match features.has("memory-snapshot-on-shutdown") {
             true => HeadSnapshot::Prometheus,
             false => HeadSnapshot::Own,
@@ -273,5 +288,30 @@ mod tests {
         );
         let config = "storage:\n  tsdb:\n    retention:\n      size: 512MB\n";
         check("--storage.tsdb.retention.time=1y", config, "512MiB");
+    }
+    /// What the configuration says wins over the flag, and start times need XOR2.
+    #[test]
+    fn float_encodings() {
+        let refused = "float chunk encoding \"xor\" is incompatible with start-timestamp storage; \
+                       XOR chunks do not store start timestamps, use \"xor2\"";
+        let (xor, xor2) = (Ok(FloatEncoding::Xor), Ok(FloatEncoding::Xor2));
+        for (names, floats, expected) in [
+            ("", "", &xor),
+            ("", "xor2", &xor2),
+            ("xor2-encoding", "", &xor2),
+            ("xor2-encoding", "xor", &xor),
+            ("xor2-encoding,st-storage", "", &xor2),
+            ("st-storage", "xor2", &xor2),
+            ("st-storage", "", &Err(refused.to_owned())),
+            ("xor2-encoding,st-storage", "xor", &Err(refused.to_owned())),
+        ] {
+            let features = FeatureSet::new(&[names.to_owned()]);
+            let mut config = Config::default();
+            let mut tsdb = config::storage::TsdbConfig::default();
+            tsdb.chunk_encoding.floats = floats.to_owned();
+            config.storage.tsdb = (!floats.is_empty()).then_some(tsdb);
+            let got = runtime_options(&Retention::of(&config), &config, &features);
+            assert_eq!(&got.map(|o| o.float_encoding), expected, "{names:?} {floats:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod api;
 mod bad_input;
+mod features;
 mod full_disk;
 mod http;
 mod kill;
