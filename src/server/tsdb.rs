@@ -161,7 +161,6 @@ pub fn db_options(
             false => HeadSnapshot::Own,
         },
         runtime,
-        ..default
     })
 }
 
