@@ -7,6 +7,7 @@ use model::{CancelToken, Queryable};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::exec::work::Shared;
+use crate::memory::{MemoryError, MemoryPool, QueryMemory};
 use crate::parser::ast::{Expr, ValueType};
 use crate::parser::{self, ParserOptions};
 use crate::result::QueryResult;
@@ -19,6 +20,10 @@ pub struct EngineOptions {
     pub lookback_ms: i64,
     /// Most samples a query may hold at once.
     pub max_samples: u64,
+    /// Most bytes a query may hold at once; 0 = no limit.
+    pub max_bytes: u64,
+    /// What the queries of all engines hold together.
+    pub memory: Arc<MemoryPool>,
     /// Step of a subquery that names none (`global.evaluation_interval`), milliseconds.
     pub default_subquery_step_ms: i64,
     /// Threads that compute series; 0 = one for every core.
@@ -50,6 +55,8 @@ impl Default for EngineOptions {
         EngineOptions {
             lookback_ms: 300_000,
             max_samples: 50_000_000,
+            max_bytes: 0,
+            memory: Arc::default(),
             default_subquery_step_ms: 60_000,
             threads: 0,
             features: Features::default(),
@@ -83,6 +90,9 @@ pub enum EngineError {
     /// The evaluation failed (`execution`).
     #[error("{0}")]
     Execution(String),
+    /// The evaluation would take too much memory (`execution`).
+    #[error("{0}")]
+    Memory(MemoryError),
     /// Told to stop (`canceled`).
     #[error("query was canceled in {0}")]
     Canceled(&'static str),
@@ -126,6 +136,11 @@ impl Engine {
         &self.options
     }
 
+    /// An account for one query.
+    pub fn account(&self) -> Arc<QueryMemory> {
+        Arc::new(QueryMemory::new(Arc::clone(&self.options.memory), self.options.max_bytes))
+    }
+
     /// Evaluates `query`. Blocks the calling thread; `cancel` stops it within milliseconds.
     pub fn query(
         &self,
@@ -135,9 +150,23 @@ impl Engine {
         options: QueryOptions,
         cancel: &CancelToken,
     ) -> Result<QueryResult, EngineError> {
+        self.query_with(source, query, at, options, cancel, &self.account())
+    }
+
+    /// The same, counting what it holds on an account that others can look at; the result stays
+    /// on it.
+    pub fn query_with(
+        &self,
+        source: &dyn Queryable,
+        query: &str,
+        at: EvalTime,
+        options: QueryOptions,
+        cancel: &CancelToken,
+        memory: &Arc<QueryMemory>,
+    ) -> Result<QueryResult, EngineError> {
         let parser = ParserOptions::from(self.options.features);
         let expr = parser::parse(query, &parser).map_err(|e| EngineError::Parse(e.to_string()))?;
-        self.evaluate(source, query, &expr, at, options, cancel)
+        self.evaluate_with(source, query, &expr, at, options, (cancel, memory))
     }
 
     /// Evaluates a parsed query; `query` is its text, for the positions in annotations.
@@ -149,6 +178,18 @@ impl Engine {
         at: EvalTime,
         options: QueryOptions,
         cancel: &CancelToken,
+    ) -> Result<QueryResult, EngineError> {
+        self.evaluate_with(source, query, expr, at, options, (cancel, &self.account()))
+    }
+
+    fn evaluate_with(
+        &self,
+        source: &dyn Queryable,
+        query: &str,
+        expr: &Expr,
+        at: EvalTime,
+        options: QueryOptions,
+        (cancel, memory): (&CancelToken, &Arc<QueryMemory>),
     ) -> Result<QueryResult, EngineError> {
         let instant = at.start_ms == at.end_ms && at.step_ms == 0;
         let value_type = expr.value_type();
@@ -163,7 +204,7 @@ impl Engine {
         let default_step_ms = self.options.default_subquery_step_ms.max(1);
         let plan = plan::build(expr, at, lookback_ms, default_step_ms)
             .map_err(|e| EngineError::Parse(e.0))?;
-        let shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel);
+        let shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel, memory);
         shared.check_before_start()?;
         let querier =
             source.querier(plan.range).map_err(|e| EngineError::Storage(e.to_string()))?;

@@ -4,10 +4,12 @@
 pub mod engine;
 mod exec;
 pub mod functions;
+pub mod memory;
 pub mod parser;
 mod plan;
 pub mod result;
 pub mod script;
 
 pub use engine::{Engine, EngineError, EngineOptions, EvalTime, Features, QueryOptions};
+pub use memory::{MemoryPool, QueryMemory};
 pub use result::{PointValue, QueryResult, QueryValue, Sample, Series, Statistics};

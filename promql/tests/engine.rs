@@ -3,11 +3,14 @@
 
 use std::error::Error;
 
+use std::sync::Arc;
+
 use model::cancel::CancelReason;
 use model::{AppendOptions, Appendable, CancelToken, Labels, Value};
 use promql::script::MemoryStorage;
 use promql::{
-    Engine, EngineError, EngineOptions, EvalTime, Features, QueryOptions, QueryResult, QueryValue,
+    Engine, EngineError, EngineOptions, EvalTime, Features, MemoryPool, QueryOptions, QueryResult,
+    QueryValue,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -182,5 +185,67 @@ fn range_queries_give_vectors_or_scalars() -> Outcome {
     }
     let scalar = run(&engine, &storage, "1 + 1", instant(5_000))?.value;
     assert_eq!(scalar, QueryValue::Scalar { t: 5_000, v: 2.0 });
+    Ok(())
+}
+
+/// Bytes are counted per query and in total, errors name what would not fit, and nothing stays
+/// counted.
+#[test]
+fn memory_is_limited() -> Outcome {
+    let storage = storage(300, 200)?;
+    for threads in [1, 3] {
+        let run = |max_bytes: u64, total: u64, query: &str| {
+            let memory = Arc::new(MemoryPool::new(total));
+            let options = EngineOptions {
+                threads,
+                max_bytes,
+                memory: Arc::clone(&memory),
+                ..EngineOptions::default()
+            };
+            let engine = Engine::new(options);
+            let account = engine.account();
+            let result = engine.query_with(
+                &storage,
+                query,
+                RANGE,
+                QueryOptions::default(),
+                &CancelToken::default(),
+                &account,
+            );
+            let held = (account.bytes(), account.peak_bytes(), account.samples());
+            assert_eq!(account.bytes(), memory.held(), "{query}");
+            drop(account);
+            assert_eq!(memory.held(), 0, "{query}");
+            (result.map_err(|e| e.to_string()), held)
+        };
+        for (query, what) in [
+            ("requests_total", "the result of selector requests_total"),
+            ("requests_total{job=~\"[1-5]\"}", "requests_total{job=~\"[1-5]\"}"),
+            ("sort(rate(requests_total[5m]))", "selector requests_total"),
+            ("requests_total / on (n) requests_total", "selector requests_total"),
+            ("quantile by (n) (0.5, requests_total)", "quantile over selector requests_total"),
+            ("count_values by (n) (\"v\", requests_total)", "selector requests_total"),
+            ("topk(100, requests_total)", "topk over selector requests_total"),
+            ("max_over_time(requests_total[10m:1m])", "selector requests_total"),
+        ] {
+            let (free, (bytes, peak, samples)) = run(0, 0, query);
+            assert!(free.is_ok(), "{query}: {free:?}");
+            assert!(bytes > 0 && samples > 0 && peak >= bytes, "{query}: {bytes} of {peak}");
+            let (at_peak, _) = run(peak * 2, peak * 2, query);
+            assert!(at_peak.is_ok(), "{query}: {at_peak:?}");
+            let error = run(peak / 2, 0, query).0.err().unwrap_or_default();
+            assert!(error.contains(what), "{query}: {error}");
+            assert!(error.contains(&format!("limit of one query, {} bytes", peak / 2)), "{error}");
+            let error = run(0, peak / 2, query).0.err().unwrap_or_default();
+            assert!(error.contains(&format!("limit of all, {} bytes", peak / 2)), "{error}");
+        }
+        // What is folded is let go: the sum of everything holds little.
+        let whole = run(0, 0, "requests_total").1.1;
+        let (sum, (left, ..)) = run(whole, 0, "sum(requests_total)");
+        assert!(sum.is_ok() && left < 1000, "{left}");
+        // A series too large by itself names its selector.
+        let error = run(1000, 0, "rate(requests_total{n=\"7\"}[5m])").0.err().unwrap_or_default();
+        assert!(error.contains("in selector requests_total{n=\"7\"},"), "{error}");
+    }
     Ok(())
 }

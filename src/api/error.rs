@@ -82,7 +82,7 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> ApiError {
         let kind = match error {
             EngineError::Parse(text) => return ApiError::invalid("query", &text),
-            EngineError::Execution(_) => Kind::Execution,
+            EngineError::Execution(_) | EngineError::Memory(_) => Kind::Execution,
             EngineError::Canceled(_) => Kind::Canceled,
             EngineError::Timeout(_) => Kind::Timeout,
             EngineError::Storage(_) => Kind::Internal,

@@ -238,8 +238,10 @@ fn run(
         None => {}
     }
     let db = api.db()?;
-    let result =
-        api.engine.load().query(db.as_ref(), &request.query, request.at, request.options, token);
+    let engine = api.engine.load();
+    let memory = engine.account();
+    let Request { query, at, options, .. } = &request;
+    let result = engine.query_with(db.as_ref(), query, *at, *options, token, &memory);
     let evaluated = began.elapsed();
     gate.durations.observe(["inner_eval"], evaluated.as_secs_f64());
     // What is left is writing, which waits for the client and not for a processor.
@@ -258,6 +260,8 @@ fn run(
             push_stats(&mut sink.buf, &stats, queued, evaluated);
         }
         sink.buf.push(b'}');
+        // The result counts for as long as it is there.
+        drop((value, memory));
     };
     Ok(Answer { data: Some(Box::new(data)), notes })
 }

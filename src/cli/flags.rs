@@ -457,6 +457,23 @@ pub const FLAGS: &[Flag] = &[
         "Most samples one query may hold at once; it fails when it needs more.",
     )
     .server(),
+    unset(
+        "query.max-bytes",
+        Text,
+        "<bytes>",
+        "Most memory one query may hold at once; it fails when it needs more. Defaults to 10% of \
+         the memory of the cgroup or machine; 0 for no limit. Example: 2GB. Not a flag of \
+         Prometheus.",
+    )
+    .server(),
+    unset(
+        "query.total-max-bytes",
+        Text,
+        "<bytes>",
+        "Most memory all queries may hold together; the one that needs more fails. Defaults to \
+         20% of the memory of the cgroup or machine; 0 for no limit. Not a flag of Prometheus.",
+    )
+    .server(),
     flag(
         "scrape.discovery-reload-interval",
         Duration,

@@ -89,6 +89,10 @@ pub struct QueryLimits {
     pub timeout: Duration,
     pub max_concurrency: usize,
     pub max_samples: u64,
+    /// Most bytes one query may hold, 0 for no limit; a share of memory unless given.
+    pub max_bytes: Option<u64>,
+    /// Most bytes all queries may hold together, 0 for no limit; a share of memory unless given.
+    pub total_max_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +160,8 @@ impl Options {
                     .unwrap_or(0)
                     .max(1),
                 max_samples: u64::try_from(number("query.max-samples")).unwrap_or(0),
+                max_bytes: bytes(values, "query.max-bytes")?,
+                total_max_bytes: bytes(values, "query.total-max-bytes")?,
             },
             scrape: ScrapeOptions {
                 adjust_timestamps: on("scrape.adjust-timestamps"),
@@ -301,7 +307,7 @@ fn tsdb_options(values: &Values) -> Result<TsdbOptions, Refusal> {
         wal_compression: compression,
         wal_fsync,
         max_head_series,
-        max_head_bytes: max_head_bytes(values)?,
+        max_head_bytes: bytes(values, "storage.head.max-bytes")?,
         samples_per_chunk: values.get("storage.tsdb.samples-per-chunk").parse().unwrap_or(120),
         delay_compact_file: Some(values.get("storage.tsdb.delay-compact-file.path"))
             .filter(|path| !path.is_empty())
@@ -314,8 +320,8 @@ fn tsdb_options(values: &Values) -> Result<TsdbOptions, Refusal> {
 }
 
 /// A number of bytes, or a size with its unit.
-fn max_head_bytes(values: &Values) -> Result<Option<u64>, Refusal> {
-    let text = values.get("storage.head.max-bytes");
+fn bytes(values: &Values, flag: &str) -> Result<Option<u64>, Refusal> {
+    let text = values.get(flag);
     if text.is_empty() {
         return Ok(None);
     }
@@ -324,7 +330,7 @@ fn max_head_bytes(values: &Values) -> Result<Option<u64>, Refusal> {
     }
     let bytes = gotext::parse_bytes(text)
         .and_then(|bytes| u64::try_from(bytes).map_err(|_| "must not be negative".to_owned()));
-    let refuse = |e| Refusal { code: 2, text: format!("--storage.head.max-bytes: {e}\n") };
+    let refuse = |e| Refusal { code: 2, text: format!("--{flag}: {e}\n") };
     bytes.map(Some).map_err(refuse)
 }
 
@@ -351,6 +357,9 @@ mod tests {
         assert_eq!(o.shown["web.route-prefix"], "/");
         assert!(o.moot.is_empty() && !o.config_file_given);
         assert_eq!((o.tsdb.max_head_series, o.tsdb.max_head_bytes), (0, None));
+        let query = options("--query.max-bytes=0 --query.total-max-bytes=2KB").unwrap().query;
+        assert_eq!((query.max_bytes, query.total_max_bytes), (Some(0), Some(2048)));
+        assert_eq!((o.query.max_bytes, o.query.total_max_bytes), (None, None));
         let head_bytes = |line| options(line).unwrap().tsdb.max_head_bytes;
         assert_eq!(head_bytes("--storage.head.max-bytes=0"), Some(0));
         assert_eq!(head_bytes("--storage.head.max-bytes=4096"), Some(4096));
@@ -374,6 +383,7 @@ mod tests {
                 r#"can only be used in agent mode: ["--storage.agent.path"]"#,
             ),
             ("--storage.head.max-series=-1", 2, "--storage.head.max-series must not be negative"),
+            ("--query.max-bytes=1XB", 2, "--query.max-bytes: units: unknown unit XB"),
             ("--storage.head.max-bytes=1XB", 2, "--storage.head.max-bytes: units: unknown unit XB"),
             ("--web.config.file=x", 2, "--web.config.file is not built"),
             ("--auto-gomemlimit.ratio=2", 1, "must be greater than 0"),

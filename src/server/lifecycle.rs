@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use promql::MemoryPool;
 use storage::db::Db;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,7 +14,7 @@ use super::reload::{Reloader, engine, now_seconds};
 use super::scraping::Scraping;
 use super::source::{ConfigSource, Loaded};
 use super::tsdb::{self, Housekeeping, Retention};
-use super::{fatal, logged};
+use super::{fatal, logged, memory};
 use crate::api::Api;
 use crate::api::state::{SHUTTING_DOWN, STARTING_UP};
 use crate::cli::features::FeatureSet;
@@ -70,7 +71,13 @@ pub async fn run(
     let mut hang_ups = signal(SignalKind::hangup()).map_err(no_signals)?;
     let registry = Arc::new(Registry::default());
     process::register(&registry);
-    let engine = engine(&options, &features, &loaded.config);
+    let most = options.query.total_max_bytes.unwrap_or_else(memory::queries_limit);
+    let engine = engine(&options, &features, &loaded.config, &Arc::new(MemoryPool::new(most)));
+    tracing::info!(
+        max_bytes = shown_bytes(engine.options().max_bytes),
+        total_max_bytes = shown_bytes(most),
+        "Limits of queries (0: none)"
+    );
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let api = Arc::new(Api::new(Arc::clone(&options), Arc::clone(&registry), engine, hostname));
     // The configuration is known to be good, so nobody should be alerted while storage opens.
@@ -138,6 +145,10 @@ pub async fn run(
     outcome
 }
 
+fn shown_bytes(bytes: u64) -> String {
+    gotext::format_bytes(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
 async fn bind(options: &Options) -> Result<Vec<TcpListener>, Refusal> {
     let mut listeners = Vec::new();
     for address in &options.web.listen_addresses {
@@ -194,7 +205,7 @@ async fn open(
     let options = tsdb::db_options(flags, &retention, runtime, features).map_err(|e| fatal(&e))?;
     tracing::info!(
         max_series = options.max_head_series,
-        max_bytes = gotext::format_bytes(i64::try_from(options.max_head_bytes).unwrap_or(i64::MAX)),
+        max_bytes = shown_bytes(options.max_head_bytes),
         "Limits of the head (0: none)"
     );
     let api = Arc::clone(api);

@@ -5,10 +5,28 @@ use std::path::{Path, PathBuf};
 
 /// Part of the memory that series of the head may take unless a flag says otherwise.
 const HEAD_PERCENT: u64 = 60;
+/// Part that one query may take.
+const QUERY_PERCENT: u64 = 10;
+/// Part that all queries may take.
+const QUERIES_PERCENT: u64 = 20;
 
 /// The default of `--storage.head.max-bytes`; 0, which is no limit, where nothing can be read.
 pub fn head_limit() -> u64 {
-    available(Path::new("/")).unwrap_or(0) / 100 * HEAD_PERCENT
+    share(HEAD_PERCENT)
+}
+
+/// The default of `--query.max-bytes`.
+pub fn query_limit() -> u64 {
+    share(QUERY_PERCENT)
+}
+
+/// The default of `--query.total-max-bytes`.
+pub fn queries_limit() -> u64 {
+    share(QUERIES_PERCENT)
+}
+
+fn share(percent: u64) -> u64 {
+    available(Path::new("/")).unwrap_or(0) / 100 * percent
 }
 
 /// Bytes this process may use, by the files below `root`.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use promql::{Engine, EngineOptions};
+use promql::{Engine, EngineOptions, MemoryPool};
 use storage::db::Db;
 
+use super::memory;
 use super::scraping::Scraping;
 use super::source::{ConfigSource, Loaded};
 use super::tsdb::{Retention, config_defaults, max_block_ms, runtime_options};
@@ -29,9 +30,16 @@ pub struct Reloader {
     scraping: Scraping,
 }
 
-/// The engine for a configuration.
-pub fn engine(options: &Options, features: &FeatureSet, config: &Config) -> Engine {
+/// The engine for a configuration; what queries hold is counted in `memory`.
+pub fn engine(
+    options: &Options,
+    features: &FeatureSet,
+    config: &Config,
+    memory: &Arc<MemoryPool>,
+) -> Engine {
     Engine::new(EngineOptions {
+        max_bytes: options.query.max_bytes.unwrap_or_else(memory::query_limit),
+        memory: Arc::clone(memory),
         lookback_ms: options.query.lookback_ms,
         max_samples: options.query.max_samples,
         default_subquery_step_ms: config.global.evaluation_interval.0,
@@ -158,7 +166,8 @@ impl Reloader {
     /// What the API shows of a configuration and queries take from it.
     fn show(&self, config: &Config, retention: &Retention) {
         let api = &self.api;
-        api.engine.store(Arc::new(engine(&api.options, &self.features, config)));
+        let memory = Arc::clone(&api.engine.load().options().memory);
+        api.engine.store(Arc::new(engine(&api.options, &self.features, config, &memory)));
         let view = ConfigView { yaml: yaml(config, retention), retention: retention.text() };
         api.config.store(Arc::new(view));
         api.show_flag("storage.tsdb.retention.time", model::duration::format(retention.time_ms));

@@ -127,3 +127,33 @@ fn remote_write_stores_the_rest() {
     assert_eq!(write(&server, &request(10, t + 2000)).unwrap().status, 204);
     server.stop();
 }
+
+/// A query over its memory fails by name; others go on.
+#[test]
+fn queries_hold_limited_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("prometheus.yml"), "").unwrap();
+    let t = now_ms();
+    let all: Vec<Vec<u8>> = (0..200)
+        .map(|i| series(&[("__name__", "m"), ("i", &i.to_string())], &[(t, 1.0)]))
+        .collect();
+    let at = format!("time={}", t / 1000 + 1);
+    for (flag, limit) in [
+        ("--query.max-bytes=10000", "limit of one query, 10000 bytes"),
+        ("--query.total-max-bytes=10000", "limit of all, 10000 bytes"),
+    ] {
+        let server = Server::start(dir.path(), &["--web.enable-remote-write-receiver", flag]);
+        server.wait_for("Limits of queries (0: none)");
+        assert_eq!(write(&server, &body(&all)).unwrap().status, 204);
+        for _ in 0..3 {
+            let answer = server.get(&format!("/api/v1/query?query=sort(m)&{at}"));
+            let json = answer.json();
+            assert_eq!((answer.status, &json["errorType"]), (422, &json!("execution")));
+            let error = json["error"].as_str().unwrap();
+            assert!(error.contains("selector m") && error.contains(limit), "{error}");
+        }
+        // What failed has given everything back.
+        assert_eq!(value(&server, &format!("m{{i=\"7\"}}&{at}")), Some(1.0));
+        server.stop();
+    }
+}

@@ -30,7 +30,7 @@ pub(crate) fn run(
     })?;
     let mut table = Table::new(steps);
     if !out.is_empty() {
-        work.shared.budget.hold(out.weight())?;
+        work.shared.budget.hold_column(&out)?;
         table.push(Row { labels, drop_name }, &out);
     }
     Ok(table)

@@ -56,25 +56,32 @@ impl Fold<'_> {
         let few = groups.len() < FEW_GROUPS * work.shared.threads();
         if few || source.in_memory() {
             for group in groups {
+                let before = work.shared.budget.held().bytes;
+                work.shared.budget.hold_bytes(self.state_bytes())?;
                 let mut state = State::new(self, self.steps);
                 let mut drop_name = false;
                 let index = |at: usize| group.members[at] as usize;
                 let n = group.members.len();
                 parallel::batches_of(source, n, index, work, |first, columns, work| {
                     for (k, column) in columns.iter().enumerate() {
+                        self.hold_kept(column, work)?;
                         let drops = || source.drops_name(index(first + k)) && !column.is_empty();
                         drop_name = drop_name || drops();
                     }
                     state.fold_all(self, source, &group.members[first..], columns, work);
                     Ok(())
                 })?;
+                let state_bytes = work.shared.budget.held().bytes.saturating_sub(before);
                 self.push(group, state, drop_name, &mut table, work)?;
+                work.shared.budget.release_bytes(state_bytes);
             }
             return Ok(table);
         }
         // Whole groups side by side, a batch of them in memory at a time.
         for batch in groups.chunks(GROUPS_AT_ONCE) {
+            let before = work.shared.budget.held().bytes;
             let folded = parallel::map(batch, work, |group, work| {
+                work.shared.budget.hold_bytes(self.state_bytes())?;
                 let mut state = State::new(self, self.steps);
                 let mut drop_name = false;
                 let mut column = work.take();
@@ -82,17 +89,40 @@ impl Fold<'_> {
                     let i = *i as usize;
                     work.shared.check()?;
                     source.column(i, work, &mut column)?;
+                    self.hold_kept(&column, work)?;
                     state.fold(self, source, i, &column, work);
                     drop_name = drop_name || source.drops_name(i) && !column.is_empty();
                 }
                 Ok((state, drop_name))
             })?;
+            let states_bytes = work.shared.budget.held().bytes.saturating_sub(before);
             for (group, (state, drop_name)) in batch.iter().zip(folded) {
                 let group = Group { labels: group.labels.clone(), members: Vec::new() };
                 self.push(group, state, drop_name, &mut table, work)?;
             }
+            work.shared.budget.release_bytes(states_bytes);
         }
         Ok(table)
+    }
+
+    /// Bytes of the state of a group before anything is folded into it.
+    fn state_bytes(&self) -> u64 {
+        let a_step = match self.op {
+            AggregateOp::Sum => 2 * size_of::<f64>(),
+            AggregateOp::Avg => size_of::<Mean>(),
+            AggregateOp::Stddev | AggregateOp::Stdvar => size_of::<Variance>(),
+            AggregateOp::Quantile => size_of::<Vec<f64>>(),
+            _ => size_of::<f64>(),
+        };
+        (self.steps * a_step) as u64
+    }
+
+    /// Counts what a column adds to a state that keeps all values.
+    fn hold_kept(&self, column: &Column, work: &Work<'_>) -> Result<(), EngineError> {
+        match self.op {
+            AggregateOp::Quantile => work.shared.budget.hold_bytes(column.present() as u64 * 8),
+            _ => Ok(()),
+        }
     }
 
     fn push(
@@ -106,7 +136,7 @@ impl Fold<'_> {
         let mut column = work.take();
         state.finish(self, &mut column, work);
         if !column.is_empty() {
-            work.shared.budget.hold(column.weight())?;
+            work.shared.budget.hold_column(&column)?;
             table.push(Row { labels: group.labels, drop_name }, &column);
         }
         work.give(column);

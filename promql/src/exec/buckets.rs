@@ -58,7 +58,7 @@ pub(crate) fn distributions(
         if column.is_empty() {
             return Ok(());
         }
-        work.shared.budget.hold(column.weight())?;
+        work.shared.budget.hold_column(column)?;
         let labels = source.labels(i);
         if column.floats.iter().any(|v| !is_absent(*v)) {
             let le = labels.get(BUCKET).unwrap_or("");

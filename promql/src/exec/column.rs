@@ -70,6 +70,19 @@ impl Column {
         floats + self.histograms.iter().map(|(_, h)| histogram_weight(h)).sum::<u64>()
     }
 
+    /// Bytes the values take; a histogram that stands at several steps is counted once.
+    pub(crate) fn bytes(&self) -> u64 {
+        let mut bytes = self.floats.len() as u64 * 8 + self.histograms.len() as u64 * 16;
+        let mut last: Option<&SharedHistogram> = None;
+        for (_, h) in &self.histograms {
+            if !last.is_some_and(|last| Arc::ptr_eq(last, h)) {
+                bytes += histogram_bytes(h);
+            }
+            last = Some(h);
+        }
+        bytes
+    }
+
     /// The histogram at a step.
     pub(crate) fn histogram(&self, step: usize) -> Option<&SharedHistogram> {
         if self.histograms.is_empty() {
@@ -122,7 +135,7 @@ pub(crate) fn histogram_weight(h: &FloatHistogram) -> u64 {
 }
 
 /// The size of a histogram in memory as Prometheus counts it.
-fn histogram_bytes(h: &FloatHistogram) -> u64 {
+pub(crate) fn histogram_bytes(h: &FloatHistogram) -> u64 {
     // Pointer, fixed fields and slice headers of the Go struct; then the slices' elements.
     const HEADER: u64 = 168;
     let spans = (h.positive_spans.len() + h.negative_spans.len()) as u64 * 8;

@@ -9,7 +9,7 @@ use model::{Labels, LabelsBuilder};
 use super::column::{Column, Point};
 use super::parallel;
 use super::source::{Row, Source, Table};
-use super::work::{Work, failed};
+use super::work::{ROW_BYTES, Work, failed};
 use crate::engine::EngineError;
 
 /// Counts the values of `source` into the label `label`, grouped by (or without) `names`.
@@ -26,7 +26,7 @@ pub(crate) fn run(
     }
     let mut rows: Vec<(Labels, Column)> = Vec::new();
     let mut known: HashMap<Labels, usize> = HashMap::new();
-    parallel::each(source, work, |i, column, _| {
+    parallel::each(source, work, |i, column, work| {
         if column.is_empty() {
             return Ok(());
         }
@@ -39,6 +39,9 @@ pub(crate) fn run(
                 (Point::Float(v), Some((bits, row))) if v.to_bits() == bits => row,
                 (point, _) => {
                     let labels = result_labels(&base, label, &text(point), names, without);
+                    if !known.contains_key(&labels) {
+                        work.shared.budget.hold_bytes(steps as u64 * 8 + ROW_BYTES)?;
+                    }
                     *known.entry(labels).or_insert_with_key(|labels| {
                         let mut column = Column::default();
                         column.reset(steps);
@@ -57,7 +60,7 @@ pub(crate) fn run(
     })?;
     let mut table = Table::new(steps);
     for (labels, column) in rows {
-        work.shared.budget.hold(column.weight())?;
+        work.shared.budget.hold_column(&column)?;
         table.push(Row { labels, drop_name: false }, &column);
     }
     Ok(table)

@@ -17,10 +17,11 @@ use super::smoothed::Smoothed;
 use super::source::{Boxed, Clash, Table, unnamed};
 use super::tally::Tally;
 use super::top::Pick;
-use super::work::{Budget, Shared, Work, failed, too_many_samples};
+use super::work::{Budget, Held, Shared, Work, failed, named, too_many_samples};
 use crate::engine::{EngineError, EngineOptions, EvalTime};
+use crate::memory::QueryMemory;
 use crate::parser::ast::{AggregateOp, ValueType};
-use crate::plan::{Aggregate, Binary, Kind, Node, Plan, Subquery};
+use crate::plan::{Aggregate, Binary, Kind, Node, Plan, Select, Subquery};
 use crate::result::{QueryResult, Statistics};
 
 /// Everything nodes are evaluated against.
@@ -63,10 +64,13 @@ pub(crate) fn run(
     let mut work = Work::new(shared, tally);
     let evaluator = Evaluator { selected: &selected, querier, plan, shared };
     let value = match grid {
-        Some(grid) => result::value(&evaluator, grid, instant, &mut work)?,
+        Some(grid) => result::value(&evaluator, grid, instant, &mut work)
+            .map_err(|e| named(e, || format!("the result of {}", describe(plan, &plan.root))))?,
         None => result::empty(plan),
     };
     shared.check()?;
+    let held = shared.budget.held();
+    work.settle(Held { bytes: result::bytes(&value), ..held });
     let Work { notes, tally, .. } = work;
     let mut stats = Statistics {
         total_queryable_samples: tally.total,
@@ -82,6 +86,44 @@ pub(crate) fn run(
     Ok(QueryResult { value, annotations: notes.into_annotations(query), stats })
 }
 
+/// An operator and the selectors below it, for messages.
+fn describe(plan: &Plan, node: &Node) -> String {
+    let mut selectors = Vec::new();
+    selectors_of(node, &mut |select| {
+        let text = plan.reads.get(select.read).map(|r| super::select::text_of(&r.matchers));
+        selectors.extend(text.filter(|t| !selectors.contains(t)));
+    });
+    let over = selectors.join(" and ");
+    let name = match &node.kind {
+        Kind::Call { func, .. } => func.name,
+        Kind::Aggregate(a) => a.op.as_str(),
+        Kind::Binary(b) => b.op.as_str(),
+        Kind::Negate(_) => "-",
+        Kind::Plus(inner) | Kind::Invariant(inner) => return describe(plan, inner),
+        Kind::Subquery(s) => return format!("the subquery over {}", describe(plan, &s.expr)),
+        Kind::Vector(_) | Kind::Matrix(_) => return format!("selector {over}"),
+        Kind::Number(_) | Kind::String(_) => "a literal",
+    };
+    if over.is_empty() { name.to_owned() } else { format!("{name} over selector {over}") }
+}
+
+fn selectors_of<'n>(node: &'n Node, visit: &mut impl FnMut(&'n Select)) {
+    match &node.kind {
+        Kind::Vector(select) | Kind::Matrix(select) => visit(select),
+        Kind::Call { args, .. } => args.iter().for_each(|arg| selectors_of(arg, visit)),
+        Kind::Aggregate(a) => selectors_of(&a.expr, visit),
+        Kind::Binary(b) => {
+            selectors_of(&b.lhs, visit);
+            selectors_of(&b.rhs, visit);
+        }
+        Kind::Negate(inner) | Kind::Plus(inner) | Kind::Invariant(inner) => {
+            selectors_of(inner, visit);
+        }
+        Kind::Subquery(s) => selectors_of(&s.expr, visit),
+        Kind::Number(_) | Kind::String(_) => {}
+    }
+}
+
 impl Shared {
     /// What an evaluation under these options shares.
     pub(crate) fn new(
@@ -89,12 +131,13 @@ impl Shared {
         lookback_ms: i64,
         pool: &std::sync::Arc<rayon::ThreadPool>,
         cancel: &model::CancelToken,
+        memory: &std::sync::Arc<QueryMemory>,
     ) -> Shared {
         Shared {
             cancel: cancel.clone(),
             lookback_ms,
             features: options.features,
-            budget: Budget::new(options.max_samples),
+            budget: Budget::new(options.max_samples, std::sync::Arc::clone(memory)),
             pool: pool.clone(),
         }
     }
@@ -151,10 +194,12 @@ impl<'p> Evaluator<'p> {
     ) -> Result<Boxed<'p>, EngineError> {
         self.shared.check()?;
         let before = self.shared.budget.held();
-        let source = self.operator(node, grid, work)?;
-        if let Some(weight) = source.held() {
+        let source =
+            self.operator(node, grid, work).map_err(|e| named(e, || describe(self.plan, node)))?;
+        if let Some(own) = source.held() {
             // The result is all there is; what it was made from is gone.
-            self.shared.budget.settle(before + weight);
+            let (samples, bytes) = (before.samples + own.samples, before.bytes + own.bytes);
+            work.settle(Held { samples, bytes });
         }
         Ok(source)
     }

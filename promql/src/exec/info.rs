@@ -306,7 +306,7 @@ impl Output {
         let mut table = Table::new(self.steps);
         for (row, mut column) in self.rows {
             column.histograms.sort_by_key(|h| h.0);
-            work.shared.budget.hold(column.weight())?;
+            work.shared.budget.hold_column(&column)?;
             table.push(row, &column);
         }
         Ok(table)

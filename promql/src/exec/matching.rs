@@ -112,7 +112,7 @@ fn pass_over(
 fn keep_all(source: &dyn Source, steps: usize, work: &mut Work<'_>) -> Result<Table, EngineError> {
     let mut table = Table::new(steps);
     parallel::each(source, work, |i, column, work| {
-        work.shared.budget.hold(column.weight())?;
+        work.shared.budget.hold_column(column)?;
         table.push(Row::of(source, i), column);
         Ok(())
     })?;

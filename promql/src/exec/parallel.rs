@@ -67,6 +67,7 @@ pub(crate) fn batches_of<'w>(
     let mut columns: Vec<Column> = Vec::new();
     let mut next = 0;
     let mut batch = LEAST_SERIES;
+    let mut held = 0;
     while next < n {
         let size = batch.min(n - next);
         columns.resize_with(columns.len().max(size), Column::default);
@@ -87,11 +88,15 @@ pub(crate) fn batches_of<'w>(
         });
         // The first series that failed decides, not the first thread.
         results.into_iter().collect::<Result<(), _>>()?;
+        let bytes = columns[..size].iter().map(Column::bytes).sum::<u64>().max(held);
+        shared.budget.hold_bytes(bytes - held)?;
+        held = bytes;
         f(next, &mut columns[..size], work)?;
         next += size;
         let values = columns[0].floats.len().max(1);
         batch = (BATCH_VALUES / values).clamp(threads, BATCH_SERIES);
     }
+    shared.budget.release_bytes(held);
     helpers.into_iter().for_each(|helper| work.join(helper));
     Ok(())
 }

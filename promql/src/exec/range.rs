@@ -7,11 +7,11 @@ use super::column::Column;
 use super::counts;
 use super::grid::Grid;
 use super::scalar::Steps;
-use super::select::Selected;
+use super::select::{Selected, read_bytes};
 use super::source::{Boxed, METRIC_TYPE, Source};
 use super::tally::Tally;
 use super::window::{Samples, Windows};
-use super::work::{Work, failed};
+use super::work::{Work, failed, named};
 use crate::engine::EngineError;
 use crate::functions::range::{Extent, Found, RangeFunction, Run};
 use crate::functions::{mixed, over_time};
@@ -75,6 +75,8 @@ impl Input<'_> {
                 }
                 let result = selected.series.read(i, span, &mut read);
                 result.map_err(|e| work.shared.reading(e))?;
+                work.hold_decoded(read_bytes(&read))
+                    .map_err(|e| named(e, || format!("selector {}", selected.text)))?;
                 if *counts_only {
                     counts::strip(&mut read);
                 }

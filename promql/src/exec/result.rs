@@ -2,14 +2,14 @@
 
 use model::Labels;
 
-use super::column::{Column, is_absent};
+use super::column::{Column, histogram_bytes, is_absent};
 use super::eval::Evaluator;
 use super::grid::Grid;
 use super::parallel;
 use super::range::Input;
 use super::source::{Boxed, Clash, Source, merged, without_metadata};
 use super::window::{Samples, Windows};
-use super::work::{Work, failed};
+use super::work::{ROW_BYTES, Work, failed, named};
 use crate::engine::EngineError;
 use crate::functions::extended;
 use crate::parser::ast::ValueType;
@@ -107,7 +107,9 @@ fn samples(
             None => PointValue::Float(column.floats[0]),
         };
         work.shared.budget.hold(1)?;
-        out.push(Sample { labels: source.labels(i), t: grid.start, value });
+        let labels = source.labels(i);
+        work.shared.budget.hold_bytes(SAMPLE_BYTES + labels.as_bytes().len() as u64)?;
+        out.push(Sample { labels, t: grid.start, value });
         Ok(())
     })?;
     Ok(out)
@@ -122,11 +124,36 @@ fn matrix(
     parallel::each(source, work, |i, column, work| {
         if !column.is_empty() {
             work.shared.budget.hold(column.weight())?;
-            out.push(series(source.labels(i), column, grid));
+            let series = series(source.labels(i), column, grid);
+            work.shared.budget.hold_bytes(series_bytes(&series))?;
+            out.push(series);
         }
         Ok(())
     })?;
     Ok(out)
+}
+
+/// What an element of an instant vector takes beside the text of its labels.
+const SAMPLE_BYTES: u64 = size_of::<Sample>() as u64;
+
+/// Bytes of a series of the result.
+fn series_bytes(series: &Series) -> u64 {
+    let histograms = series.histograms.iter().map(|(_, h)| histogram_bytes(h) + 8).sum::<u64>();
+    let labels = series.labels.as_bytes().len() as u64;
+    ROW_BYTES + labels + series.floats.len() as u64 * 16 + histograms
+}
+
+/// Bytes of a value.
+pub(crate) fn bytes(value: &QueryValue) -> u64 {
+    match value {
+        QueryValue::Scalar { .. } => 0,
+        QueryValue::String { text, .. } => text.len() as u64,
+        QueryValue::Vector(samples) => {
+            let labels = samples.iter().map(|s| s.labels.as_bytes().len() as u64).sum::<u64>();
+            labels + samples.len() as u64 * SAMPLE_BYTES
+        }
+        QueryValue::Matrix(series) => series.iter().map(series_bytes).sum(),
+    }
 }
 
 fn series(labels: Labels, column: &Column, grid: Grid) -> Series {
@@ -210,6 +237,10 @@ fn stored(
         if weight > 0 {
             work.tally.count(0, weight, weight);
             work.shared.budget.hold(weight)?;
+            work.shared
+                .budget
+                .hold_bytes(series_bytes(&series))
+                .map_err(|e| named(e, || format!("selector {}", selected.text)))?;
             out.push(series);
         }
     }

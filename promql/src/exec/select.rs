@@ -10,7 +10,7 @@ use super::column::{Column, SharedHistogram, histogram_weight, sanitize};
 use super::counts;
 use super::grid::Grid;
 use super::source::{METRIC_TYPE, METRIC_UNIT, Source};
-use super::work::Work;
+use super::work::{Work, named};
 use crate::engine::EngineError;
 use crate::plan::Select;
 
@@ -19,6 +19,8 @@ pub(crate) struct Selected {
     pub series: Arc<dyn Selection>,
     /// The metric name, where the matchers leave only one.
     pub name: Option<String>,
+    /// The selector as a query would write it.
+    pub text: String,
     distinct_unnamed: OnceLock<bool>,
 }
 
@@ -29,7 +31,8 @@ impl Selected {
             .iter()
             .find(|m| m.is_metric_name() && m.op == MatchOp::Equal)
             .map(|m| m.value.clone());
-        Selected { series, name, distinct_unnamed: OnceLock::new() }
+        let text = text_of(matchers);
+        Selected { series, name, text, distinct_unnamed: OnceLock::new() }
     }
 
     /// Whether label sets stay distinct without metadata labels: one metric name, and no series
@@ -221,6 +224,24 @@ impl<'p> InstantSelector<'p> {
     }
 }
 
+/// A selector as a query would write it.
+pub(crate) fn text_of(matchers: &[Matcher]) -> String {
+    let is_name = |m: &&Matcher| m.is_metric_name() && m.op == MatchOp::Equal;
+    let name = matchers.iter().find(is_name).map_or("", |m| &m.value);
+    let others = matchers.iter().filter(|m| !is_name(m)).map(Matcher::to_string);
+    let others = others.collect::<Vec<_>>().join(",");
+    if others.is_empty() { name.to_owned() } else { format!("{name}{{{others}}}") }
+}
+
+/// Bytes of the decoded samples of a series.
+pub(crate) fn read_bytes(read: &Columns) -> u64 {
+    let words = read.timestamps.len() + read.start_timestamps.len() + read.floats.len();
+    words as u64 * 8 + read.histograms.len() as u64 * HISTOGRAM_BYTES
+}
+
+/// What a stored histogram takes in memory, for one of usual size.
+const HISTOGRAM_BYTES: u64 = 512;
+
 fn time_of(give: Give, read: &Columns, at: usize) -> f64 {
     match give {
         Give::StartTimestamp => read.start_timestamps.get(at).copied().unwrap_or(0) as f64 / 1000.0,
@@ -253,6 +274,8 @@ impl Source for InstantSelector<'_> {
             .series
             .read(i, self.range(), &mut read)
             .map_err(|e| work.shared.reading(e))?;
+        work.hold_decoded(read_bytes(&read))
+            .map_err(|e| named(e, || format!("selector {}", self.selected.text)))?;
         if read.histograms.is_empty() {
             self.floats(&read, work, out);
         } else {

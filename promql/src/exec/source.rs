@@ -10,7 +10,7 @@ use model::{Labels, LabelsBuilder};
 
 use super::column::{Column, SharedHistogram};
 use super::parallel;
-use super::work::{Work, same_labelset};
+use super::work::{Held, ROW_BYTES, Work, same_labelset};
 use crate::engine::EngineError;
 
 /// The label that holds a metric's type, with type-and-unit-labels.
@@ -61,8 +61,8 @@ pub(crate) trait Source: Send + Sync {
         false
     }
 
-    /// Samples held in memory, by a source that holds nothing else.
-    fn held(&self) -> Option<u64> {
+    /// What is held in memory, by a source that holds nothing else.
+    fn held(&self) -> Option<Held> {
         None
     }
 
@@ -98,8 +98,8 @@ pub(crate) struct Table {
     pub histograms: Vec<(u32, Vec<(u32, SharedHistogram)>)>,
     /// Set by whoever knows that the rows' labels differ even without metadata labels.
     pub distinct_unnamed: bool,
-    /// Samples of all rows, as the limit counts them.
-    weight: u64,
+    /// Samples and bytes of all rows, as the limits count them.
+    held: Held,
 }
 
 impl Table {
@@ -113,8 +113,9 @@ impl Table {
         if !column.histograms.is_empty() {
             self.histograms.push((self.rows.len() as u32, column.histograms.clone()));
         }
+        self.held.samples += column.weight();
+        self.held.bytes += column.bytes() + ROW_BYTES + row.labels.as_bytes().len() as u64;
         self.rows.push(row);
-        self.weight += column.weight();
         self.floats.extend_from_slice(&column.floats);
     }
 
@@ -141,7 +142,7 @@ impl Table {
         let mut table = Table::new(steps);
         parallel::each(source, work, |i, column, work| {
             if !column.is_empty() {
-                work.shared.budget.hold(column.weight())?;
+                work.shared.budget.hold_column(column)?;
                 table.push(Row::of(source, i), column);
             }
             Ok(())
@@ -172,8 +173,8 @@ impl Source for Table {
         true
     }
 
-    fn held(&self) -> Option<u64> {
-        Some(self.weight)
+    fn held(&self) -> Option<Held> {
+        Some(self.held)
     }
 
     fn distinct_unnamed(&self) -> bool {

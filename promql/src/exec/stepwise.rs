@@ -12,7 +12,7 @@ use super::histogram::Operand;
 use super::matching::{Naming, operand};
 use super::notes::Pair;
 use super::source::{Row, Table};
-use super::work::{Work, failed, same_labelset};
+use super::work::{ROW_BYTES, Work, failed, same_labelset};
 use crate::engine::EngineError;
 use crate::parser::ast::{Cardinality, VectorMatching};
 
@@ -95,7 +95,7 @@ pub(crate) fn run(
     let drop_name = naming.delayed && naming.drops_name();
     let mut table = Table::new(grid.steps);
     for (labels, column, _) in &run.out.rows {
-        run.work.shared.budget.hold(column.weight())?;
+        run.work.shared.budget.hold_column(column)?;
         table.push(Row { labels: labels.clone(), drop_name }, column);
     }
     Ok(table)
@@ -221,6 +221,7 @@ impl Stepwise<'_, '_> {
         let at = match known.get(&labels) {
             Some(at) if !delayed_instant => *at,
             _ => {
+                self.work.shared.budget.hold_bytes(steps as u64 * 8 + ROW_BYTES)?;
                 let mut column = Column::default();
                 column.reset(steps);
                 known.insert(labels.clone(), rows.len());

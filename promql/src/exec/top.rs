@@ -110,20 +110,26 @@ impl Pick<'_> {
         let mut heaps: Vec<Heap> = Vec::new();
         heaps.resize_with(self.steps, || Heap { less, items: Vec::new() });
         let mut member = 0;
+        let before = work.shared.budget.held().bytes;
         let index = |at: usize| members[at] as usize;
         parallel::each_of(source, members.len(), index, work, |_, column, work| {
             if !column.histograms.is_empty() {
                 work.notes.histogram_ignored_in_aggregation(self.op.as_str(), self.place);
             }
+            let mut grown = 0;
             for (step, heap) in heaps.iter_mut().enumerate() {
                 let v = column.floats[step];
                 if !super::column::is_absent(v) {
+                    let kept = heap.items.len();
                     heap.offer(self.k(step, members.len()), (v, member));
+                    grown += heap.items.len() - kept;
                 }
             }
+            work.shared.budget.hold_bytes(grown as u64 * 16)?;
             member += 1;
             Ok(())
         })?;
+        let heaps_bytes = work.shared.budget.held().bytes.saturating_sub(before);
         let mut column = work.take();
         if self.instant {
             for (v, member) in heaps.remove(0).into_sorted() {
@@ -144,6 +150,7 @@ impl Pick<'_> {
             }
         }
         work.give(column);
+        work.shared.budget.release_bytes(heaps_bytes);
         Ok(())
     }
 
@@ -200,7 +207,7 @@ impl Pick<'_> {
         work: &mut Work<'_>,
         table: &mut Table,
     ) -> Result<(), EngineError> {
-        work.shared.budget.hold(column.weight())?;
+        work.shared.budget.hold_column(column)?;
         table.push(Row::of(source, i), column);
         Ok(())
     }

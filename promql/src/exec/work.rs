@@ -2,7 +2,7 @@
 //! whether to go on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use model::cancel::CancelReason;
 use model::{CancelToken, Columns, QueryError};
@@ -13,6 +13,7 @@ use super::notes::Notes;
 use super::tally::Tally;
 use super::window::Samples;
 use crate::engine::{EngineError, Features};
+use crate::memory::QueryMemory;
 
 /// Where Prometheus says evaluation was when it stopped.
 const EVALUATION: &str = "expression evaluation";
@@ -27,42 +28,68 @@ pub(crate) struct Shared {
     pub pool: Arc<ThreadPool>,
 }
 
-/// Samples a query holds at once, against its limit.
+/// Samples and bytes a query holds at once, against its limits.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    /// Most samples.
     limit: u64,
-    held: AtomicU64,
-    peak: AtomicU64,
+    memory: Arc<QueryMemory>,
+}
+
+/// What somebody holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub samples: u64,
+    pub bytes: u64,
 }
 
 impl Budget {
-    /// A budget of `limit` samples.
-    pub(crate) fn new(limit: u64) -> Budget {
-        Budget { limit, held: AtomicU64::new(0), peak: AtomicU64::new(0) }
+    /// A budget of `limit` samples, its bytes on an account.
+    pub(crate) fn new(limit: u64, memory: Arc<QueryMemory>) -> Budget {
+        Budget { limit, memory }
     }
 
     /// Takes room for `samples` more.
     pub(crate) fn hold(&self, samples: u64) -> Result<(), EngineError> {
-        let held = self.held.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
-        self.peak.fetch_max(held, Ordering::Relaxed);
+        let before = self.memory.samples.fetch_add(samples, Ordering::Relaxed);
+        self.judge(before.saturating_add(samples))
+    }
+
+    fn judge(&self, held: u64) -> Result<(), EngineError> {
+        self.memory.peak_samples.fetch_max(held, Ordering::Relaxed);
         if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
     }
 
-    /// Samples held now.
-    pub(crate) fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+    /// Takes room for a column that is kept as a row of a table.
+    pub(crate) fn hold_column(&self, column: &Column) -> Result<(), EngineError> {
+        self.hold(column.weight())?;
+        self.hold_bytes(column.bytes() + ROW_BYTES)
     }
 
-    /// Says how many samples are left once an operator has let go of its input.
-    pub(crate) fn settle(&self, held: u64) {
-        self.held.store(held, Ordering::Relaxed);
+    /// Takes room for `bytes` more.
+    pub(crate) fn hold_bytes(&self, bytes: u64) -> Result<(), EngineError> {
+        self.memory.hold(bytes).map_err(EngineError::Memory)
+    }
+
+    /// Gives `bytes` back.
+    pub(crate) fn release_bytes(&self, bytes: u64) {
+        self.memory.release(bytes);
+    }
+
+    /// What is held now.
+    pub(crate) fn held(&self) -> Held {
+        Held { samples: self.memory.samples(), bytes: self.memory.bytes() }
+    }
+
+    /// Says what is left once an operator has let go of its input.
+    pub(crate) fn settle(&self, held: Held) {
+        self.memory.samples.store(held.samples, Ordering::Relaxed);
+        self.memory.settle(held.bytes);
     }
 
     /// Checks that `samples` more would fit, without keeping them.
     pub(crate) fn pass(&self, samples: u64) -> Result<(), EngineError> {
-        let held = self.held.load(Ordering::Relaxed).saturating_add(samples);
-        self.peak.fetch_max(held, Ordering::Relaxed);
-        if held > self.limit { Err(too_many_samples()) } else { Ok(()) }
+        self.judge(self.memory.samples().saturating_add(samples))
     }
 
     /// The limit.
@@ -72,7 +99,21 @@ impl Budget {
 
     /// Most samples held at once.
     pub(crate) fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
+        self.memory.peak_samples()
+    }
+}
+
+/// What a row costs beside its values and the text of its labels.
+pub(crate) const ROW_BYTES: u64 = 64;
+
+/// Says what a query over its memory was doing, unless somebody below has said it.
+pub(crate) fn named(error: EngineError, what: impl FnOnce() -> String) -> EngineError {
+    match error {
+        EngineError::Memory(mut error) if error.what.is_empty() => {
+            error.what = what();
+            EngineError::Memory(error)
+        }
+        other => other,
     }
 }
 
@@ -149,6 +190,8 @@ pub(crate) struct Work<'a> {
     columns: Vec<Column>,
     reads: Vec<Columns>,
     samples: Vec<Samples>,
+    /// Bytes counted for the largest series decoded so far: its memory is used again.
+    decoded: u64,
 }
 
 impl<'a> Work<'a> {
@@ -161,6 +204,7 @@ impl<'a> Work<'a> {
             columns: Vec::new(),
             reads: Vec::new(),
             samples: Vec::new(),
+            decoded: 0,
         }
     }
 
@@ -173,6 +217,7 @@ impl<'a> Work<'a> {
     pub(crate) fn join(&mut self, fork: Work<'a>) {
         self.notes.merge(fork.notes);
         self.tally.join(&fork.tally);
+        self.shared.budget.release_bytes(fork.decoded);
     }
 
     /// A column to write to; give it back with [`Work::give`].
@@ -194,6 +239,22 @@ impl<'a> Work<'a> {
     pub(crate) fn give_read(&mut self, mut columns: Columns) {
         columns.clear();
         self.reads.push(columns);
+    }
+
+    /// Counts the samples of one series, decoded into memory of this work.
+    pub(crate) fn hold_decoded(&mut self, bytes: u64) -> Result<(), EngineError> {
+        if bytes > self.decoded {
+            self.shared.budget.hold_bytes(bytes - self.decoded)?;
+            self.decoded = bytes;
+        }
+        Ok(())
+    }
+
+    /// Settles what is held after an operator, see [`Budget::settle`]. What is decoded from now on
+    /// counts anew.
+    pub(crate) fn settle(&mut self, held: Held) {
+        self.shared.budget.settle(held);
+        self.decoded = 0;
     }
 
     /// Window samples to fill; give them back with [`Work::give_samples`].

@@ -54,6 +54,7 @@ pub fn test_engine() -> Engine {
             use_start_timestamps: true,
             ..Features::default()
         },
+        ..EngineOptions::default()
     })
 }
 
