@@ -10,7 +10,15 @@ pub(crate) struct Bucket {
 /// Relative differences between neighbouring buckets below this are taken for rounding.
 const SMALL_DELTA: f64 = 1e-12;
 
-/// The φ-quantile of `values`, which get sorted, NaN first.
+/// The order quantiles count in: NaN first.
+fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) => a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal),
+        (a, b) => b.cmp(&a),
+    }
+}
+
+/// The φ-quantile of `values`, which change places.
 pub(crate) fn of_values(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -21,16 +29,15 @@ pub(crate) fn of_values(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(|a, b| match (a.is_nan(), b.is_nan()) {
-        (false, false) => a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal),
-        (a, b) => b.cmp(&a),
-    });
     let n = values.len() as f64;
     let rank = q * (n - 1.0);
     let lower = rank.floor().max(0.0);
-    let upper = (lower + 1.0).min(n - 1.0);
     let weight = rank - rank.floor();
-    values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
+    // Two neighbours in order are all that is needed: several times as fast as sorting.
+    let (_, low, above) = values.select_nth_unstable_by(lower as usize, order);
+    let low = *low;
+    let high = above.iter().copied().min_by(order).unwrap_or(low);
+    low * (1.0 - weight) + high * weight
 }
 
 /// How buckets had to be changed to grow monotonically.
