@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use model::columns::HistogramValue;
+use model::value::STALE_NAN;
 use model::{
     AppendOptions, Appendable, CancelToken, Columns, Histogram, Labels, MatchOp, Matcher,
     Queryable, SelectHints, Span, TimeRange, Value,
@@ -55,8 +56,13 @@ fn labels(i: u64) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("g", g.as_str()), ("i", i.as_str())])
 }
 
-fn float(i: u64, t: i64) -> f64 {
+fn number(i: u64, t: i64) -> f64 {
     i as f64 + (t / 1000) as f64 / 16.0
+}
+
+/// Now and then a series ends.
+fn float(i: u64, t: i64) -> f64 {
+    if t % 5 == 0 { STALE_NAN } else { number(i, t) }
 }
 
 fn is_histogram(i: u64) -> bool {
@@ -68,7 +74,7 @@ fn histogram(i: u64, t: i64) -> Histogram {
     Histogram {
         schema: 1,
         count: 2 * n + i,
-        sum: float(i, t),
+        sum: number(i, t),
         positive_spans: vec![Span { offset: 0, length: 2 }],
         positive_buckets: vec![(n + i) as i64, -(i as i64)],
         ..Histogram::default()
@@ -77,7 +83,11 @@ fn histogram(i: u64, t: i64) -> Histogram {
 
 /// What series `i` says at `t`, as [`observe`] sees it.
 fn value(i: u64, t: i64) -> u64 {
-    float(i, t).to_bits() ^ if is_histogram(i) { histogram(i, t).count } else { 0 }
+    if is_histogram(i) {
+        number(i, t).to_bits() ^ histogram(i, t).count
+    } else {
+        float(i, t).to_bits()
+    }
 }
 
 /// Log lines that say that something is wrong.
@@ -318,6 +328,10 @@ impl World {
         self.now += self.rng.below(60_000) as i64;
         match self.rng.below(20) {
             0..=11 => self.append(),
+            12 if self.rng.one_in(2) => {
+                let done = self.db().compact_stale_series();
+                self.note(format!("compact stale series {done:?}"));
+            }
             12..=14 => {
                 let done = self.db().maintain();
                 self.note(format!("maintain {done:?}, {} blocks", self.db().block_metas().len()));

@@ -78,6 +78,8 @@ impl Replay<'_> {
     }
 
     /// The series a ref of the log means; its records must outlive what still uses the other ref.
+    /// One that nobody knows (a power cut took its series record) is never given out again, or a
+    /// later series would be taken for it.
     #[inline]
     pub(super) fn resolve(&mut self, series_ref: u64, t: i64) -> Option<(u64, Slot)> {
         if !self.redirect.is_empty()
@@ -86,7 +88,11 @@ impl Replay<'_> {
             redirect.until = redirect.until.max(Some(t));
             return Some((redirect.series_ref, redirect.slot));
         }
-        Some((series_ref, self.head.refs.lookup(&mut self.refs, series_ref)?))
+        let Some(slot) = self.head.refs.lookup(&mut self.refs, series_ref) else {
+            self.head.reserve_ref(series_ref);
+            return None;
+        };
+        Some((series_ref, slot))
     }
 
     /// Takes series out of the head. Nobody reads yet, and the shards rest.
