@@ -258,7 +258,10 @@ impl Head {
 
     /// Refs up to this one are taken.
     fn reserve_ref(&self, series_ref: u64) {
-        self.last_ref.fetch_max(series_ref, Ordering::Relaxed);
+        // Nobody counts this far: such a ref is made up, and counting on from it would come to an end.
+        if series_ref < 1 << 62 {
+            self.last_ref.fetch_max(series_ref, Ordering::Relaxed);
+        }
     }
 
     /// Samples up to `t` may stand in the log under this ref, which is no series of the head.
