@@ -13,7 +13,7 @@ use super::{Db, DbError, Level};
 use crate::block::{self, Block, BlockMeta, HINT_OUT_OF_ORDER};
 use crate::chunk::cut::range_end;
 use crate::compact::{WriteOptions, plan, write_block};
-use crate::head::{Garbage, HeadView};
+use crate::head::{Floor, Garbage, HeadView};
 use crate::source::BlockReader;
 
 /// What rounds hand on to each other.
@@ -24,6 +24,8 @@ pub(super) struct Maintenance {
     truncate_wal: Option<i64>,
     /// Segments of the log of late samples before this are in blocks.
     truncate_wbl: Option<u64>,
+    /// What appenders have to keep to before the next block is cut.
+    floor: Option<Floor>,
     /// When a block was last cut off the head, well or not.
     pub(super) last_cut: Option<i64>,
 }
@@ -60,7 +62,8 @@ impl Db {
         self.head.write_waiting_chunks();
         let mut cut = false;
         while let Some(range) = self.next_cut() {
-            self.cut(state, range)?;
+            let Some(floor) = self.settled_floor(state, range.max + 1) else { break };
+            self.cut(state, range, floor)?;
             cut = true;
         }
         if cut || self.runtime().out_of_order_window_ms == 0 {
@@ -81,17 +84,23 @@ impl Db {
             .then(|| TimeRange { min: head.min, max: range_end(head.min, range) - 1 })
     }
 
+    /// A floor from `end` on that all appenders keep to: nobody has a sample that a block up to
+    /// there would lack. `None` when one from before still may; a later round asks again.
+    fn settled_floor(&self, state: &mut Maintenance, end: i64) -> Option<Floor> {
+        let marked = state.floor.filter(|floor| floor.time >= end);
+        let floor = *state.floor.insert(marked.unwrap_or_else(|| self.head.floor()));
+        (floor.time >= end && self.head.keeps(floor)).then_some(floor)
+    }
+
     /// Writes a block of the in-order samples of `range` and publishes it.
-    fn cut(&self, state: &mut Maintenance, range: TimeRange) -> Result<(), DbError> {
+    fn cut(&self, state: &mut Maintenance, range: TimeRange, floor: Floor) -> Result<(), DbError> {
         let end = range.max + 1;
         state.last_cut = Some((self.env.clock)());
-        // From here on nobody adds a sample that the block would lack.
-        self.head.raise_floor(end);
         let source: Arc<dyn BlockReader> = Arc::new(HeadView::in_order(self.head.clone(), range));
         let meta = BlockMeta::new(self.new_ulid(), range.min, end, None);
         self.write(&[source], meta)?;
         self.reload(end)?;
-        self.head.begin_from(end);
+        self.head.begin_from(end, floor);
         state.garbage.truncate(&self.head, end, None);
         Ok(())
     }

@@ -9,27 +9,18 @@ use std::sync::Arc;
 use model::{Columns, TimeRange};
 
 use super::series::{OpenKind, Records, Slot};
-use super::{Head, HeadView};
+use super::{Floor, Head, HeadView};
 use crate::chunk::cut::range_end;
 use crate::chunk::decode;
 use crate::source::BlockReader;
 
 impl Head {
     /// In-order samples before `end` are in blocks. The head begins where the next sample is, but
-    /// not where appenders may still add some, as in Prometheus.
-    pub(crate) fn begin_from(self: &Arc<Head>, end: i64) {
-        let width = self.options.min_block_range_ms;
-        let soon = range_end(end, width);
-        let floor = self.times.max().saturating_sub(width / 2).max(end);
-        let next = self.next_in_order(end, soon).unwrap_or(floor).min(floor);
-        if next < soon {
-            self.times.truncate(end);
-            return;
-        }
-        // From here on nobody adds a sample before `next`; some may have come while we looked.
-        self.raise_floor(next);
-        let begin = self.next_in_order(end, soon).unwrap_or(next).min(next);
-        self.times.truncate(begin);
+    /// not behind `floor`: from there on appenders may still add some, as in Prometheus.
+    pub(crate) fn begin_from(self: &Arc<Head>, end: i64, floor: Floor) {
+        let soon = range_end(end, self.options.min_block_range_ms);
+        let next = self.next_in_order(end, soon).unwrap_or(floor.time).min(floor.time);
+        self.times.truncate(if next < soon { end } else { next });
     }
 
     /// The first in-order time from `from` on; any time before `soon` is as good as the first.

@@ -70,8 +70,6 @@ pub(crate) struct Garbage {
 struct Pass {
     dying: Slots,
     chunks_removed: u64,
-    /// First in-order time left; `i64::MAX` when there is none.
-    first: i64,
     /// Bounds of late samples left.
     late: (i64, i64),
     /// Lowest `chunks_head` file still needed.
@@ -182,7 +180,6 @@ impl Head {
         let mut pass = Pass {
             dying: Vec::new(),
             chunks_removed: 0,
-            first: i64::MAX,
             late: (i64::MAX, i64::MIN),
             file: u32::MAX,
         };
@@ -200,10 +197,6 @@ impl Head {
         self.metrics.chunks_removed.add(pass.chunks_removed);
         self.tombstones_truncate(mint);
         self.set_late(pass.late);
-        if pass.first != i64::MAX && pass.first > self.times.min() {
-            let floor = self.times.max().saturating_sub(self.options.min_block_range_ms / 2);
-            self.times.truncate(pass.first.min(floor.max(self.times.min())));
-        }
         // A file that cannot be removed now is removed in a later round.
         let _ = self.chunks.files().truncate(pass.file);
         pass.dying
@@ -309,9 +302,9 @@ impl Pass {
             removed += 1;
         }
         self.chunks_removed += removed as u64;
-        let waiting = cold.unwritten().first().map(|c| c.range.min);
-        let open = (hot.open != OpenKind::None).then_some(hot.min_t);
-        let first = cold.chunks.first().map(|c| c.min_t).or(waiting).or(open);
+        let in_order = cold.chunks.first().is_some()
+            || !cold.unwritten().is_empty()
+            || hot.open != OpenKind::None;
         let needed = cold.chunks.first().map(|c| ChunkRef(c.chunk_ref).file());
         self.file = self.file.min(needed.unwrap_or(u32::MAX));
         if let Some(ooo) = cold.ooo().filter(|o| !o.is_empty()) {
@@ -319,10 +312,9 @@ impl Pass {
             self.late = (self.late.0.min(min), self.late.1.max(max));
             let files = ooo.chunks.iter().map(|c| ChunkRef(c.chunk_ref).file());
             self.file = files.fold(self.file, u32::min);
-        } else if first.is_none() {
+        } else if !in_order {
             page.set_last_t(at, DYING);
             self.dying.push((first_slot + at as Slot, cold.series_ref));
         }
-        self.first = self.first.min(first.unwrap_or(i64::MAX));
     }
 }

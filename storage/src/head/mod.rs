@@ -68,6 +68,7 @@ use self::order::SlotOrder;
 use self::refs::RefDirectory;
 use self::series::{Pages, Slot, page_number, place};
 use self::times::Times;
+pub(crate) use self::truncate::Floor;
 pub(crate) use self::view::HeadView;
 use crate::chunk::EncodeOptions;
 use crate::db::{DbError, FloatEncoding, Level, LogFn, Options, RuntimeOptions};

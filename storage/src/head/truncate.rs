@@ -23,11 +23,25 @@ pub(crate) struct Late {
     pub first_segment: Option<u64>,
 }
 
+/// A time before which appenders refuse in-order samples, once those from before the mark are gone.
+/// Those may have staged some that are older: they are promised to their senders.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floor {
+    pub time: i64,
+    appenders: u64,
+}
+
 impl Head {
-    /// In-order samples before `t` are refused from now on, those staged already included.
-    pub(crate) fn raise_floor(&self, t: i64) {
-        let _commits = self.lock_commit();
-        self.times.raise_min_valid(t);
+    /// What appenders that open from now on judge by, or by something later.
+    pub(crate) fn floor(&self) -> Floor {
+        // In this order: who opens behind the mark sees this newest time or a newer one.
+        let time = self.times.max().saturating_sub(self.options.min_block_range_ms / 2);
+        Floor { time, appenders: self.appenders.mark() }
+    }
+
+    /// Whether all appenders keep to `floor`.
+    pub(crate) fn keeps(&self, floor: Floor) -> bool {
+        self.appenders.gone_before(floor.appenders)
     }
 
     /// Waits for a commit that is at work.

@@ -382,3 +382,43 @@ fn samples_far_apart_are_cut_without_steps_between() {
     db.maintain().unwrap();
     assert_eq!(times(&db, "a").len(), want.len() + 1);
 }
+
+/// A sample that was accepted stays, however far the head goes on before its batch is committed.
+#[test]
+fn a_cut_waits_for_the_appenders_it_would_leave_behind() {
+    let (fs, options) = (disk(), options(0));
+    let db = start(&fs, &options);
+    floats(&db, "other", [0]);
+    let mut slow = db.appender(AppendOptions::default());
+    let series = slow.series(&labels("slow")).unwrap();
+    slow.append(series, 10 * MINUTE, 0, Value::Float(1.0)).unwrap();
+    floats(&db, "other", (1..30).map(|n| n * 10 * MINUTE));
+    db.maintain().unwrap();
+    assert_eq!(db.block_metas().len(), 0, "a block without what the appender has");
+    slow.commit().unwrap();
+    db.maintain().unwrap();
+    assert_eq!(db.block_metas().len(), 1);
+    assert_eq!(columns(&db, "slow").timestamps, [10 * MINUTE]);
+    drop(db);
+    assert_eq!(columns(&start(&fs, &options), "slow").timestamps, [10 * MINUTE]);
+}
+
+/// The end of the log with the record of a series is gone, its chunk in `chunks_head` is not: a
+/// series that comes later does not inherit it.
+#[test]
+fn a_ref_that_only_chunks_head_knows_is_not_given_out_again() {
+    let (fs, options) = (disk(), options(0));
+    let db = start(&fs, &options);
+    floats(&db, "lost", (0..300).map(|n| n * 15_000));
+    db.head.flush_chunks().unwrap();
+    drop(db);
+    let wal = Path::new(DIR).join("wal");
+    for entry in fs.list(&wal).unwrap() {
+        fs.remove_file(&wal.join(entry.name)).unwrap();
+    }
+    let db = start(&fs, &options);
+    floats(&db, "new", [300 * 15_000]);
+    drop(db);
+    let db = start(&fs, &options);
+    assert_eq!(columns(&db, "new").timestamps, [300 * 15_000]);
+}

@@ -41,7 +41,7 @@ impl Replay<'_> {
         let mut batch = SeriesBatch::default();
         let mut open: Vec<Option<StoredOpen>> = Vec::new();
         let mut exemplars = Vec::new();
-        let mut last_ref = self.found.last_ref();
+        let mut last_ref = self.head.last_ref();
         let mut whole = false;
         chunk_snapshot::read_records(fs, dir, |record| {
             match chunk_snapshot::parse(record, &mut batch)? {

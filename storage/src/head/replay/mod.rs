@@ -80,7 +80,7 @@ impl Head {
     ) -> Result<Mended, WalError> {
         let mut mended = Mended::default();
         let mut replay = Replay::new(self, dir, min_valid);
-        mended.chunks = replay.found.load(self, min_valid);
+        mended.chunks = replay.chunks();
         // Without all of its chunks a snapshot is not whole; the log is.
         if self.options.snapshot == HeadSnapshot::Prometheus && mended.chunks.is_none() {
             match replay.find_chunk_snapshot(fs, dir) {
@@ -89,7 +89,7 @@ impl Head {
                     mended.snapshot = Some(error.to_string());
                     self.forget();
                     replay = Replay::new(self, dir, min_valid);
-                    mended.chunks = replay.found.load(self, min_valid);
+                    mended.chunks = replay.chunks();
                 }
             }
         }
@@ -116,6 +116,14 @@ impl<'h> Replay<'h> {
             min_valid,
             wal_dir: dir.join("wal"),
         }
+    }
+
+    /// Takes in what `chunks_head` has. A ref that only its files know, because the end of the log is
+    /// gone, is never given out again: the next start would give the new series these chunks.
+    fn chunks(&mut self) -> Option<FileError> {
+        let failed = self.found.load(self.head, self.min_valid);
+        self.head.reserve_ref(self.found.last_ref());
+        failed
     }
 
     fn wal(
