@@ -54,6 +54,7 @@ fn floats(seed: u64, n: usize, starts: bool) -> Columns {
     let mut dice = Dice(seed | 1);
     let mut columns = Columns::default();
     let (mut t, mut v, mut start) = (dice.0 as i64 >> 20, 0.0, 0);
+    let regular = dice.one_in(3);
     for _ in 0..n {
         v = float(&mut dice, v);
         columns.push_float(t, v);
@@ -61,7 +62,7 @@ fn floats(seed: u64, n: usize, starts: bool) -> Columns {
             start = t - dice.below(100_000) as i64;
         }
         columns.set_last_start(start);
-        t = t.saturating_add(step(&mut dice));
+        t = t.saturating_add(if regular { 15_000 } else { step(&mut dice) });
     }
     columns
 }
@@ -176,6 +177,21 @@ fn essence(h: &FloatHistogram) -> (i32, Vec<u64>, Vec<(i64, u64)>) {
     (h.schema, numbers, buckets)
 }
 
+/// Start and step, by looking at every timestamp.
+fn regular(columns: &Columns) -> Option<(i64, i64)> {
+    let times = &columns.timestamps;
+    let step = times.get(1)?.checked_sub(times[0]).filter(|step| *step > 0)?;
+    let even = times.windows(2).all(|w| w[0].checked_add(step) == Some(w[1]));
+    even.then_some((times[0], step))
+}
+
+/// What columns say about their steps is true, whatever they were decoded from.
+fn check_steps(columns: &Columns) {
+    if let Some(said) = columns.regular() {
+        assert_eq!(Some((said.start, said.step)), regular(columns));
+    }
+}
+
 /// Encodes, decodes and compares; `keeps_starts` when the encoding has room for them.
 fn check(columns: &Columns, options: EncodeOptions, keeps_starts: bool) {
     let chunks = chunk::encode(columns, options).expect("encode");
@@ -197,6 +213,7 @@ fn check(columns: &Columns, options: EncodeOptions, keeps_starts: bool) {
     if columns.histograms.is_empty() {
         let bits = |c: &Columns| c.floats.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&back), bits(columns));
+        assert_eq!(back.regular().map(|r| (r.start, r.step)), regular(columns));
     }
     for (a, b) in back.histograms.iter().zip(&columns.histograms) {
         assert_eq!(a.index, b.index);
@@ -221,6 +238,7 @@ fn torture(encoding: u8, data: &[u8], seed: u64) {
         }
         let range = TimeRange { min: dice.0 as i64 >> 20, max: i64::MAX };
         let _ = chunk::decode(encoding, &bad, range, &mut out);
+        check_steps(&out);
         out.clear();
     }
 }
@@ -259,6 +277,7 @@ proptest! {
         }
         let keep: Vec<usize> = (0..n).filter(|&i| range.contains(columns.timestamps[i])).collect();
         prop_assert_eq!(back.len(), keep.len() + 1);
+        check_steps(&back);
         for (to, &from) in keep.iter().enumerate() {
             prop_assert_eq!(back.timestamps[to + 1], columns.timestamps[from]);
             prop_assert_eq!(back.histogram(to + 1).is_some(), columns.histogram(from).is_some());
@@ -315,6 +334,7 @@ proptest! {
                 prop_assert_eq!(out.floats.len(), 1);
                 prop_assert!(out.histograms.is_empty());
             }
+            check_steps(&out);
             let _ = chunk::num_samples(encoding, &bytes);
         }
     }

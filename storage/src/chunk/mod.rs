@@ -106,7 +106,8 @@ impl From<DecodeError> for ChunkError {
 /// Appends the samples of a chunk that lie inside `range` to `out`. On an error `out` is as before.
 ///
 /// Samples come in stored order, which is ascending in every chunk a store writes; the order is not
-/// checked here.
+/// checked here. Float chunks tell `out` whether their samples lie equally far apart
+/// ([`Columns::regular`]).
 pub fn decode(
     encoding: u8,
     data: &[u8],
@@ -119,22 +120,26 @@ pub fn decode(
     let decoded = match Encoding::from_u8(encoding)? {
         Encoding::Xor => xor::decode(data, out),
         Encoding::Xor2 => xor2::decode(data, out),
-        Encoding::Histogram => histogram::decode(data, false, out),
-        Encoding::HistogramSt => histogram::decode(data, true, out),
-        Encoding::FloatHistogram => float_histogram::decode(data, false, out),
-        Encoding::FloatHistogramSt => float_histogram::decode(data, true, out),
+        Encoding::Histogram => histogram::decode(data, false, out).map(|()| None),
+        Encoding::HistogramSt => histogram::decode(data, true, out).map(|()| None),
+        Encoding::FloatHistogram => float_histogram::decode(data, false, out).map(|()| None),
+        Encoding::FloatHistogramSt => float_histogram::decode(data, true, out).map(|()| None),
     };
-    if let Err(error) = decoded {
-        out.timestamps.truncate(start);
-        out.floats.truncate(start);
-        out.start_timestamps.truncate(if had_starts { start } else { 0 });
-        out.histograms.truncate(histograms);
-        return Err(error);
-    }
+    let step = match decoded {
+        Ok(step) => step,
+        Err(error) => {
+            out.timestamps.truncate(start);
+            out.floats.truncate(start);
+            out.start_timestamps.truncate(if had_starts { start } else { 0 });
+            out.histograms.truncate(histograms);
+            return Err(error);
+        }
+    };
     if had_starts {
         out.start_timestamps.resize(out.timestamps.len(), 0);
     }
     clip(out, start, histograms, range);
+    out.note_step(start, step);
     Ok(())
 }
 

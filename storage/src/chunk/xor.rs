@@ -185,21 +185,24 @@ impl XorEncoder {
 /// Where decoding stopped.
 struct End {
     delta: i64,
+    /// Whether `delta` lies between any two samples.
+    regular: bool,
     window: ReadWindow,
     /// Bits read behind the count.
     bits: usize,
 }
 
-/// Appends all samples of `data` to `out`; on an error some of them.
-pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<(), ChunkError> {
-    decode_run(data, out).map(|_| ())
+/// Appends all samples of `data` to `out`; on an error some of them. The distance in time of two
+/// samples, if it is the same for all.
+pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<Option<i64>, ChunkError> {
+    decode_run(data, out).map(|end| end.regular.then_some(end.delta))
 }
 
 fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
     let (count, bits) = data.split_first_chunk::<HEADER_SIZE>().ok_or(ChunkError::Truncated)?;
     let count = usize::from(u16::from_be_bytes(*count));
     let mut r = BitReader::new(bits);
-    let mut end = End { delta: 0, window: ReadWindow::FULL, bits: 0 };
+    let mut end = End { delta: 0, regular: true, window: ReadWindow::FULL, bits: 0 };
     if count == 0 {
         return Ok(end);
     }
@@ -269,6 +272,7 @@ fn decode_rest(
         } else {
             let mut control = word << 16;
             used = 16;
+            end.regular = false;
             if word >> 62 == 0b10 {
                 delta = delta.wrapping_add(signed(word << 2 >> 50, 14));
             } else {

@@ -165,6 +165,8 @@ impl Xor2Encoder {
 /// Where decoding stopped.
 struct End {
     delta: i64,
+    /// Whether `delta` lies between any two samples.
+    regular: bool,
     value: u64,
     window: ReadWindow,
     start: StartReader,
@@ -172,9 +174,10 @@ struct End {
     bits: usize,
 }
 
-/// Appends all samples of `data` to `out`; on an error some of them.
-pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<(), ChunkError> {
-    decode_run(data, out).map(|_| ())
+/// Appends all samples of `data` to `out`; on an error some of them. The distance in time of two
+/// samples, if it is the same for all.
+pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<Option<i64>, ChunkError> {
+    decode_run(data, out).map(|end| end.regular.then_some(end.delta))
 }
 
 fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
@@ -182,7 +185,7 @@ fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
     let count = usize::from(u16::from_be_bytes([header[0], header[1]]));
     let mut r = BitReader::new(bits);
     let start = StartReader::new(header[2]);
-    let mut end = End { delta: 0, value: 0, window: ReadWindow::FULL, start, bits: 0 };
+    let mut end = End { delta: 0, regular: true, value: 0, window: ReadWindow::FULL, start, bits: 0 };
     // A sample takes a bit at least: what cannot be there is not allocated either.
     if count > bits.len() * 8 {
         return Err(ChunkError::Truncated);
@@ -254,6 +257,7 @@ fn decode_rest(
         } else {
             let mut control = word << 16;
             used = 16;
+            end.regular &= word >> 59 == 0b11111;
             if word >> 61 == 0b110 {
                 delta = delta.wrapping_add((word << 3) as i64 >> 51);
             } else {
@@ -381,6 +385,7 @@ fn read_joint(r: &mut BitReader<'_>, end: &mut End) -> Result<u64, ChunkError> {
         }
         end.delta = end.delta.wrapping_add(r.take(64) as i64);
     }
+    end.regular = false;
     read_value(r, end)
 }
 

@@ -127,6 +127,7 @@ impl Cursor {
             let index = (histogram.index as usize - from + start) as u32;
             out.histograms.push(HistogramAt { index, ..histogram });
         }
+        out.note_step(start, None);
         self.at = to;
     }
 }

@@ -101,6 +101,7 @@ impl Intervals {
         columns.timestamps.truncate(to);
         columns.floats.truncate(to);
         columns.start_timestamps.truncate(to);
+        columns.note_step(from, None);
     }
 }
 
