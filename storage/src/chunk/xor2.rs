@@ -185,7 +185,8 @@ fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
     let count = usize::from(u16::from_be_bytes([header[0], header[1]]));
     let mut r = BitReader::new(bits);
     let start = StartReader::new(header[2]);
-    let mut end = End { delta: 0, regular: true, value: 0, window: ReadWindow::FULL, start, bits: 0 };
+    let mut end =
+        End { delta: 0, regular: true, value: 0, window: ReadWindow::FULL, start, bits: 0 };
     // A sample takes a bit at least: what cannot be there is not allocated either.
     if count > bits.len() * 8 {
         return Err(ChunkError::Truncated);
