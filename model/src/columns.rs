@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn regular_pieces_make_a_regular_whole() {
         type Piece = (&'static [i64], Option<i64>);
-        let cases: [(&[Piece], Option<(i64, i64)>); 11] = [
+        type Case = (&'static [Piece], Option<(i64, i64)>);
+        let cases: [Case; 11] = [
             (&[], None),
             (&[(&[10, 20, 30], Some(10))], Some((10, 10))),
             (&[(&[10, 20], Some(10)), (&[], Some(7)), (&[30, 40], Some(10))], Some((10, 10))),
