@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{MAGIC, WHAT, file_name, header_fault};
 use crate::chunk::ChunkRef;
-use crate::encoding::{DecBuf, DecodeError, crc32c};
+use crate::encoding::{DecBuf, DecodeError, crc32c, uvarint_len};
 use crate::file_error::FileError;
 use crate::fs::{FileKind, Fs, Mapped};
 
@@ -18,16 +18,44 @@ struct Segment {
     bytes: Mapped,
 }
 
+/// Bytes of the checksum behind a chunk.
+const CRC_LEN: usize = 4;
+
 /// A chunk as it lies in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredChunk<'a> {
     /// Encoding byte, not looked at.
     pub encoding: u8,
     pub data: &'a [u8],
-    /// All bytes of it: length, encoding, data, checksum.
-    pub entry: &'a [u8],
+    /// All bytes of its segment.
+    segment: &'a [u8],
+    /// Where it lies in there: from, to.
+    place: (usize, usize),
     /// Offset behind the chunk: where the next one of the segment starts.
     pub end: u32,
+}
+
+impl<'a> StoredChunk<'a> {
+    /// All bytes of it: length, encoding, data, checksum.
+    pub fn entry(&self) -> &'a [u8] {
+        self.entries_to(self)
+    }
+
+    /// Whether its length is written with as few bytes as it takes.
+    pub fn is_canonical(&self) -> bool {
+        let len = self.data.len();
+        self.place.1 - self.place.0 == uvarint_len(len as u64) + 1 + len + CRC_LEN
+    }
+
+    /// Whether it lies directly behind `before`.
+    pub fn follows(&self, before: &StoredChunk<'_>) -> bool {
+        self.place.0 == before.place.1 && std::ptr::eq(self.segment, before.segment)
+    }
+
+    /// All bytes from here to the end of `last`, which is of the same segment.
+    pub fn entries_to(&self, last: &StoredChunk<'a>) -> &'a [u8] {
+        self.segment.get(self.place.0..last.place.1).unwrap_or_default()
+    }
 }
 
 impl Reader {
@@ -124,7 +152,8 @@ impl Segment {
         Ok(StoredChunk {
             encoding: read.encoding,
             data: read.data,
-            entry: entry.get(..read.len).unwrap_or_default(),
+            segment: bytes,
+            place: (offset as usize, end),
             end: u32::try_from(end).unwrap_or(u32::MAX),
         })
     }

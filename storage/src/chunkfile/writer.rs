@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use super::{HEADER_SIZE, MAGIC, StoredChunk, VERSION, file_name, header};
 use crate::chunk::ChunkRef;
-use crate::encoding::{Crc32c, EncBuf, MAX_VARINT_LEN_32, uvarint_len};
+use crate::encoding::{EncBuf, MAX_VARINT_LEN_32, crc32c};
 use crate::file_error::FileError;
-use crate::fs::{File, Fs, OpenMode};
+use crate::fs::{Caching, Fs, Stream};
 
 /// Bytes a segment holds at most, unless its only chunk is larger.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 512 << 20;
-/// Bytes gathered before they are written.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// Appends chunks to numbered segments of a directory. Nothing is durable before
 /// [`finish`](Self::finish).
@@ -20,35 +18,27 @@ pub struct Writer {
     fs: Arc<dyn Fs>,
     dir: PathBuf,
     segment_bytes: u64,
+    caching: Caching,
     /// Segments begun.
     segments: u32,
     open: Option<Segment>,
+    /// The entry being written, like the next one.
+    entry: Vec<u8>,
 }
 
 struct Segment {
     path: PathBuf,
-    file: Arc<dyn File>,
-    written: u64,
-    buffer: Vec<u8>,
+    out: Stream,
 }
 
 impl Segment {
-    fn len(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+    fn put(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.out.put(bytes).map_err(|error| FileError::io("write", &self.path)(error))
     }
 
-    fn flush(&mut self) -> Result<(), FileError> {
-        self.file
-            .write_all_at(&self.buffer, self.written)
-            .map_err(FileError::io("write", &self.path))?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+    fn finish(self) -> Result<(), FileError> {
+        self.out.finish().map_err(FileError::io("write", &self.path))?;
         Ok(())
-    }
-
-    fn finish(mut self) -> Result<(), FileError> {
-        self.flush()?;
-        self.file.sync().map_err(FileError::io("sync", &self.path))
     }
 }
 
@@ -61,52 +51,73 @@ impl Writer {
             0 => DEFAULT_SEGMENT_BYTES,
             n => n.min(u64::from(u32::MAX)),
         };
-        Ok(Writer { fs, dir: dir.to_path_buf(), segment_bytes, segments: 0, open: None })
+        Ok(Writer {
+            fs,
+            dir: dir.to_path_buf(),
+            segment_bytes,
+            caching: Caching::Cached,
+            segments: 0,
+            open: None,
+            entry: Vec::new(),
+        })
+    }
+
+    /// Writes segments that stay in the page cache, or not.
+    pub fn with_caching(self, caching: Caching) -> Writer {
+        Writer { caching, ..self }
     }
 
     /// Appends a chunk and says where it went.
     pub fn write(&mut self, encoding: u8, data: &[u8]) -> Result<ChunkRef, FileError> {
-        self.append(data.len(), |buffer| {
-            buffer.put_uvarint(data.len() as u64);
-            buffer.put_u8(encoding);
-            buffer.put_bytes(data);
-            let mut crc = Crc32c::new();
-            crc.update(&[encoding]);
-            crc.update(data);
-            buffer.put_be32(crc.value());
-        })
+        let mut entry = std::mem::take(&mut self.entry);
+        entry.clear();
+        entry.put_uvarint(data.len() as u64);
+        let checked = entry.len();
+        entry.put_u8(encoding);
+        entry.put_bytes(data);
+        let sum = crc32c(entry.get(checked..).unwrap_or_default());
+        entry.put_be32(sum);
+        let at = self.append(data.len(), &entry);
+        self.entry = entry;
+        at
     }
 
     /// Appends a chunk of another segment, whose checksum was right when it was read, as it lies
     /// there.
     pub fn copy(&mut self, chunk: &StoredChunk<'_>) -> Result<ChunkRef, FileError> {
-        let len = chunk.data.len();
-        if chunk.entry.len() != uvarint_len(len as u64) + 1 + len + 4 {
-            // Its length is written with more bytes than it takes.
+        if !chunk.is_canonical() {
             return self.write(chunk.encoding, chunk.data);
         }
-        self.append(len, |buffer| buffer.put_bytes(chunk.entry))
+        self.append(chunk.data.len(), chunk.entry())
     }
 
-    /// Makes room for a chunk of `len` bytes of data and has `put` append its entry.
-    fn append(
-        &mut self,
-        len: usize,
-        put: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<ChunkRef, FileError> {
+    /// Appends several chunks at once, entries as [`copy`](Self::copy) takes them one behind the
+    /// other, and says where the first went; `None`, and nothing happens, when not all of them are
+    /// sure to fit into the segment.
+    pub fn copy_run(&mut self, entries: &[u8]) -> Result<Option<ChunkRef>, FileError> {
+        let Some(segment) = &mut self.open else { return Ok(None) };
+        let at = segment.out.position();
+        if at + (entries.len() + MAX_VARINT_LEN_32) as u64 > self.segment_bytes {
+            return Ok(None);
+        }
+        segment.put(entries)?;
+        Ok(Some(ChunkRef::new(self.segments - 1, at as u32)))
+    }
+
+    /// Appends the entry of a chunk of `len` bytes of data where there is room for it.
+    fn append(&mut self, len: usize, entry: &[u8]) -> Result<ChunkRef, FileError> {
         let most = (MAX_VARINT_LEN_32 + 1 + len + 4) as u64;
-        let full =
-            |s: &Segment| s.len() > HEADER_SIZE as u64 && s.len() + most > self.segment_bytes;
+        let full = |s: &Segment| {
+            let at = s.out.position();
+            at > HEADER_SIZE as u64 && at + most > self.segment_bytes
+        };
         if self.open.as_ref().is_none_or(full) {
             self.cut()?;
         }
         let Some(segment) = &mut self.open else { return Ok(ChunkRef::default()) };
         // Offsets stay below `segment_bytes`, which fits 32 bits.
-        let at = ChunkRef::new(self.segments - 1, segment.len() as u32);
-        put(&mut segment.buffer);
-        if segment.buffer.len() >= BUFFER_BYTES {
-            segment.flush()?;
-        }
+        let at = ChunkRef::new(self.segments - 1, segment.out.position() as u32);
+        segment.put(entry)?;
         Ok(at)
     }
 
@@ -116,11 +127,9 @@ impl Writer {
         }
         self.segments += 1;
         let path = self.dir.join(file_name(self.segments));
-        let file =
-            self.fs.open(&path, OpenMode::CreateNew).map_err(FileError::io("create", &path))?;
-        let buffer = header(MAGIC, VERSION).to_vec();
-        self.open = Some(Segment { path, file, written: 0, buffer });
-        Ok(())
+        let out = Stream::create(&*self.fs, &path, self.caching)
+            .map_err(FileError::io("create", &path))?;
+        self.open.insert(Segment { path, out }).put(&header(MAGIC, VERSION))
     }
 
     /// Writes what is left and makes files and names durable. Gives the number of segments.

@@ -16,7 +16,7 @@ use crate::block::{BlockMeta, BlockStats, CHUNKS_DIR, INDEX_FILENAME, TMP_FOR_CR
 use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
 use crate::chunkfile;
 use crate::file_error::FileError;
-use crate::fs::{Fs, atomic};
+use crate::fs::{Caching, Fs, atomic};
 use crate::index::{ChunkMeta, IndexWriteError, IndexWriter, SymbolSet};
 use crate::read::{Part, in_label_order, merge_chunks, merge_series};
 use crate::source::{BlockReader, SeriesId, SourceChunk};
@@ -32,6 +32,8 @@ pub struct WriteOptions<'a> {
     pub segment_bytes: u64,
     /// Floats that have to be encoded anew become XOR2.
     pub xor2: bool,
+    /// Whether the chunks stay in the page cache. The index always does: it is opened next.
+    pub caching: Caching,
     /// Told of every chunk written, with its number of samples.
     pub on_chunk: Option<&'a ChunkObserver<'a>>,
 }
@@ -125,7 +127,8 @@ fn write_files(
         sources,
         range,
         options,
-        chunks: chunkfile::Writer::new(fs.clone(), &dir.join(CHUNKS_DIR), options.segment_bytes)?,
+        chunks: chunkfile::Writer::new(fs.clone(), &dir.join(CHUNKS_DIR), options.segment_bytes)?
+            .with_caching(options.caching),
         index: IndexWriter::create(&**fs, &dir.join(INDEX_FILENAME), symbols)?,
         stats: BlockStats::default(),
         gathered: Vec::new(),

@@ -13,6 +13,7 @@ use super::{Db, DbError, Level};
 use crate::block::{self, Block, BlockMeta, HINT_OUT_OF_ORDER};
 use crate::chunk::cut::range_end;
 use crate::compact::{WriteOptions, plan, write_block};
+use crate::fs::Caching;
 use crate::head::{Floor, Garbage, HeadView};
 use crate::source::BlockReader;
 
@@ -250,6 +251,8 @@ impl Db {
         let options = WriteOptions {
             segment_bytes: self.options.max_block_chunk_segment_bytes,
             xor2: self.runtime().float_encoding == super::FloatEncoding::Xor2,
+            // What leaves the head is what queries ask for most.
+            caching: if first_level { Caching::Cached } else { Caching::Uncached },
             on_chunk: first_level.then_some(&observe),
         };
         let cancel = CancelToken::default();

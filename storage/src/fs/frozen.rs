@@ -37,6 +37,11 @@ impl Fs for FrozenFs {
         self.inner.open(path, mode)
     }
 
+    fn create_uncached(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.change(path)?;
+        self.inner.create_uncached(path)
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.change(path)?;
         self.inner.create_dir_all(path)

@@ -12,6 +12,7 @@ pub mod lock;
 mod map;
 pub mod real;
 pub mod sim;
+mod stream;
 
 use std::io;
 use std::path::Path;
@@ -21,6 +22,7 @@ pub use frozen::FrozenFs;
 pub use lock::DirLock;
 pub use real::RealFs;
 pub use sim::SimFs;
+pub use stream::{Caching, Stream};
 
 /// The bytes of a sealed file. Cheap to clone; the mapping ends with the last clone, also when the
 /// file has been removed in between.
@@ -102,6 +104,12 @@ pub trait File: Send + Sync {
     /// what was written since the last success, and a later success says nothing about it.
     fn sync(&self) -> io::Result<()>;
 
+    /// What is written from here on may have any length, offset and place in memory, whatever
+    /// [`Fs::create_uncached`] asked for.
+    fn use_page_cache(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Fills `buf` from `offset`; a file that ends before is an `UnexpectedEof`.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let read = read_full_at(self, buf, offset)?;
@@ -147,6 +155,13 @@ pub fn read_full_at<F: File + ?Sized>(file: &F, buf: &mut [u8], offset: u64) -> 
 pub trait Fs: Send + Sync {
     /// Opens a file. A new directory entry is durable only after `sync_dir` of its directory.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// Makes a file that must not exist yet, for writing past the page cache where the system can.
+    /// Writes are then whole blocks of 4096 bytes in memory that is aligned so, or refused as
+    /// `InvalidInput`; [`Stream`] sees to it.
+    fn create_uncached(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path, OpenMode::CreateNew)
+    }
 
     /// Makes a directory and its missing parents; one that exists is fine.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;

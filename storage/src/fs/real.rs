@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::{DirEntry, File, FileKind, Fs, Mapped, Metadata, OpenMode, Space, map};
@@ -49,6 +49,14 @@ impl File for RealFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+
+    fn use_page_cache(&self) -> io::Result<()> {
+        let flags = rustix::fs::fcntl_getfl(&self.0)?;
+        if flags.contains(OFlags::DIRECT) {
+            rustix::fs::fcntl_setfl(&self.0, flags - OFlags::DIRECT)?;
+        }
+        Ok(())
+    }
 }
 
 fn kind(file_type: fs::FileType) -> FileKind {
@@ -73,6 +81,16 @@ impl Fs for RealFs {
             OpenMode::Truncate => options.write(true).create(true).truncate(true),
         };
         Ok(Arc::new(RealFile(options.open(path)?)))
+    }
+
+    fn create_uncached(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let flags = rustix::fs::fcntl_getfl(&file)?;
+        // A file system that cannot write so says it here, and its files are cached.
+        match rustix::fs::fcntl_setfl(&file, flags | OFlags::DIRECT) {
+            Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Arc::new(RealFile(file))),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

@@ -6,7 +6,6 @@
 //! says which offset is wrong.
 
 mod damaged;
-mod file_writer;
 mod offset_table;
 mod postings;
 mod reader;

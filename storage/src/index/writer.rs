@@ -11,14 +11,13 @@ use model::cancel::CancelReason;
 use model::number::go_quote;
 use model::{CancelToken, Labels};
 
-use super::file_writer::FileWriter;
 use super::series::{self, ChunkMeta};
 use super::symbols::{SymbolError, SymbolSet};
 use super::toc::Toc;
 use super::{MAGIC, SERIES_ALIGN, Version, offset_table, postings};
 use crate::encoding::{Crc32c, EncBuf, crc32c};
 use crate::file_error::FileError;
-use crate::fs::Fs;
+use crate::fs::{Caching, Fs, Stream};
 
 /// References into an index have 32 bits of 16 bytes each.
 const MAX_LEN: u64 = 16 * u32::MAX as u64;
@@ -42,7 +41,7 @@ pub enum IndexWriteError {
 /// An index file being written: symbols at creation, then series in label order, then `finish`.
 pub struct IndexWriter {
     path: PathBuf,
-    out: FileWriter,
+    out: Stream,
     symbols: SymbolSet,
     toc: Toc,
     series: Vec<u32>,
@@ -84,7 +83,8 @@ impl IndexWriter {
         path: &Path,
         symbols: SymbolSet,
     ) -> Result<IndexWriter, IndexWriteError> {
-        let mut out = FileWriter::create(fs, path).map_err(FileError::io("create", path))?;
+        let mut out =
+            Stream::create(fs, path, Caching::Cached).map_err(FileError::io("create", path))?;
         let mut header = Vec::new();
         header.put_be32(MAGIC);
         header.put_u8(Version::V2 as u8);
@@ -119,6 +119,13 @@ impl IndexWriter {
         Ok(())
     }
 
+    /// Appends zeros up to the next multiple of `align`.
+    fn pad(&mut self, align: u64) -> Result<(), IndexWriteError> {
+        const ZEROS: [u8; 16] = [0; 16];
+        let missing = self.out.position().next_multiple_of(align) - self.out.position();
+        self.put(&ZEROS[..missing as usize])
+    }
+
     fn io(&self, error: io::Error) -> IndexWriteError {
         FileError::io("write", &self.path)(error).into()
     }
@@ -138,7 +145,7 @@ impl IndexWriter {
             )));
         }
         self.check_chunks(chunks)?;
-        self.out.pad(SERIES_ALIGN).map_err(|error| self.io(error))?;
+        self.pad(SERIES_ALIGN)?;
         let id = (self.out.position() / SERIES_ALIGN) as u32;
         self.resolve(labels)?;
 
@@ -224,7 +231,7 @@ impl IndexWriter {
     pub fn finish(mut self, cancel: &CancelToken) -> Result<u64, IndexWriteError> {
         self.toc.label_indices = self.out.position();
         self.toc.postings = self.out.position();
-        self.out.pad(4).map_err(|error| self.io(error))?;
+        self.pad(4)?;
         let mut listed = Vec::new();
         let mut section = Vec::new();
 
