@@ -16,12 +16,13 @@ from story import FLAVOURS, MINUTE, Story  # noqa: E402
 from storage_script import run  # noqa: E402
 
 MOST_BYTES = 16 << 10
+MOST_BYTES_OF_A_SNAPSHOT = 64 << 10
 
 
-def seed(target, data):
+def seed(target, data, most=MOST_BYTES):
     folder = os.path.join(HERE, "corpus", target)
     os.makedirs(folder, exist_ok=True)
-    if len(data) <= MOST_BYTES:
+    if len(data) <= most:
         with open(os.path.join(folder, hashlib.sha1(data).hexdigest()), "wb") as f:
             f.write(data)
 
@@ -78,6 +79,37 @@ def take_apart(directory, chunks):
             seed("chunk_decode", bytes([int(encoding)]) + bytes.fromhex(data))
 
 
+def part(to, data):
+    return bytes([to]) + len(data).to_bytes(2, "big") + data
+
+
+def varints_end(data, at, count):
+    """Where so many variable-length integers from `at` on end."""
+    for _ in range(count):
+        while data[at] & 0x80:
+            at += 1
+        at += 1
+    return at
+
+
+def take_snapshot_apart(directory, kind):
+    """A head snapshot and the chunks it names, as targets/head_snapshot and chunk_snapshot frame them."""
+    found, chunks = [], b""
+    for path, data in sorted(files(directory)):
+        if path[0].startswith(("epimetheus_snapshot.", "chunk_snapshot.")):
+            found += records(data)
+        elif path[0] == "chunks_head":
+            chunks += part(2 if kind == "own" else 1, data.rstrip(b"\0"))
+    if kind == "prometheus":
+        return seed("chunk_snapshot", b"".join(part(0, r) for r in found) + chunks, MOST_BYTES_OF_A_SNAPSHOT)
+    # The target writes the beginning, which names no blocks, and the end, which names no log.
+    header = found[0]
+    begin = varints_end(header, 2, 2)
+    end = varints_end(header, begin, 7)
+    framed = part(1, header[begin:end]) + b"".join(part(0, r) for r in found[1:])
+    seed("head_snapshot", framed + chunks, MOST_BYTES_OF_A_SNAPSHOT)
+
+
 def main():
     ours = os.environ.get("OUR_TSDB")
     if not ours:
@@ -91,6 +123,12 @@ def main():
                 steps = [opened, *story.ingest(minutes), {"op": "maintain"}, *story.ingest(1), *story.delete()]
                 run(ours, [*steps, {"op": "close"}])
                 take_apart(directory, run(ours, [{"op": "chunks", "dir": directory}]))
+            for kind in ("own", "prometheus"):
+                with tempfile.TemporaryDirectory() as directory:
+                    opened = {**opened, "dir": directory, "head_snapshot": kind, "samples_per_chunk": 4}
+                    story = Story(minutes, flavour)
+                    run(ours, [opened, *story.ingest(minutes, maintain=False), *story.delete(), {"op": "close"}])
+                    take_snapshot_apart(directory, kind)
     for target in sorted(os.listdir(os.path.join(HERE, "corpus"))):
         print(target, len(os.listdir(os.path.join(HERE, "corpus", target))))
 

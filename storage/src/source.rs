@@ -103,6 +103,12 @@ pub trait BlockReader: Send + Sync {
         with: &mut dyn FnMut(&str),
     ) -> Result<(), QueryError>;
 
+    /// Only questions that overlap this range get label names and values, and then those of all its
+    /// series, whatever their own range.
+    fn names_range(&self) -> TimeRange {
+        self.range()
+    }
+
     /// Sorted, distinct label names of the series that satisfy all matchers.
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError>;
 

@@ -159,7 +159,12 @@ fn open(step: &Step) -> Result<Arc<Db>, Failure> {
         start_timestamps: step.start_times,
         histogram_st: step.histogram_st,
         // A start from the log is what both sides do alike.
-        snapshot: HeadSnapshot::Off,
+        snapshot: match step.head_snapshot.as_str() {
+            "" => HeadSnapshot::Off,
+            "own" => HeadSnapshot::Own,
+            "prometheus" => HeadSnapshot::Prometheus,
+            other => return Err(format!("unknown head snapshot {other:?}").into()),
+        },
         runtime: RuntimeOptions {
             retention_time_ms: 0,
             out_of_order_window_ms: step.window,

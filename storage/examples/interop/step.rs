@@ -27,6 +27,8 @@ pub(crate) struct Step {
     pub histogram_st: bool,
     pub exemplars: bool,
     pub metadata: bool,
+    /// What a close leaves: `own`, `prometheus`, or nothing.
+    pub head_snapshot: String,
 
     // add, exemplar, meta
     #[serde(rename = "l")]

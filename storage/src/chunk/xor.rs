@@ -34,10 +34,10 @@ impl Default for XorState {
 
 impl XorState {
     /// The state after the samples of `data` (count and bits), and the number of bits behind the
-    /// count that they take: what is needed to go on writing where someone else stopped.
-    pub fn resume(data: &[u8]) -> Result<(XorState, usize), ChunkError> {
-        let mut columns = Columns::default();
-        let end = decode_run(data, &mut columns)?;
+    /// count that they take: what is needed to go on writing where someone else stopped. The samples
+    /// are left in `columns`, which are empty before.
+    pub fn resume(data: &[u8], columns: &mut Columns) -> Result<(XorState, usize), ChunkError> {
+        let end = decode_run(data, columns)?;
         let (Some(&t), Some(v)) = (columns.timestamps.last(), columns.floats.last()) else {
             return Ok((XorState::default(), 0));
         };
@@ -150,7 +150,7 @@ impl XorEncoder {
 
     /// Goes on with a chunk written before.
     pub fn resume(data: Vec<u8>) -> Result<XorEncoder, ChunkError> {
-        let (state, bits) = XorState::resume(&data)?;
+        let (state, bits) = XorState::resume(&data, &mut Columns::default())?;
         Ok(XorEncoder { state, bits: BitWriter::resume(data, HEADER_SIZE * 8 + bits) })
     }
 

@@ -33,7 +33,8 @@ const EXEMPLAR_BATCH: usize = 10_000;
 /// Samples in front of the last one, which are not used any more: time and value each.
 const UNUSED_SAMPLES: usize = 3 * 16;
 
-fn position(name: &str) -> Option<LogPosition> {
+/// Where the log ended, by the directory's name.
+pub(crate) fn position(name: &str) -> Option<LogPosition> {
     let (segment, offset) = name.strip_prefix(PREFIX)?.split_once('.')?;
     Some(LogPosition { segment: segment.parse().ok()?, offset: offset.parse().ok()? })
 }
@@ -44,18 +45,21 @@ fn list(fs: &dyn Fs, dir: &Path) -> Result<Vec<(LogPosition, PathBuf)>, Snapshot
     Ok(dirs.filter_map(|e| Some((position(&e.name)?, dir.join(&e.name)))).collect())
 }
 
-/// The snapshot of a log that ends at `end`. Prometheus fills the last page when it stops, and its
-/// offset counts that.
+/// Whether a snapshot made at `at` is of a log that ends at `end`. Prometheus fills the last page
+/// when it stops, and its offset counts that.
+pub(crate) fn fits(at: LogPosition, end: LogPosition) -> bool {
+    at.segment == end.segment
+        && (at.offset == end.offset || at.offset == end.offset.next_multiple_of(PAGE_SIZE))
+}
+
+/// The snapshot of a log that ends at `end`.
 pub(super) fn find(
     fs: &dyn Fs,
     dir: &Path,
     end: LogPosition,
 ) -> Result<Option<PathBuf>, SnapshotError> {
-    let fits = |at: LogPosition| {
-        at.segment == end.segment
-            && (at.offset == end.offset || at.offset == end.offset.next_multiple_of(PAGE_SIZE))
-    };
-    Ok(list(fs, dir)?.into_iter().filter(|(at, _)| fits(*at)).max().map(|(_, path)| path))
+    let fitting = list(fs, dir)?.into_iter().filter(|(at, _)| fits(*at, end));
+    Ok(fitting.max().map(|(_, path)| path))
 }
 
 /// Removes all such snapshots but one, durably.
@@ -171,14 +175,14 @@ fn put_open(open: &OpenImage, data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// An open chunk read back, with its data and whether its series is stale.
-pub(super) struct StoredOpen {
+pub(crate) struct StoredOpen {
     pub image: OpenImage,
     pub data: Vec<u8>,
     pub stale: bool,
 }
 
 /// A record read back.
-pub(super) enum Stored {
+pub(crate) enum Stored {
     /// A series was added to the batch.
     Series(Option<StoredOpen>),
     Tombstones(Tombstones),
@@ -187,7 +191,7 @@ pub(super) enum Stored {
 }
 
 /// Takes a record apart. The labels of a series are added to `batch`.
-pub(super) fn parse(record: &[u8], batch: &mut SeriesBatch) -> Result<Stored, SnapshotError> {
+pub(crate) fn parse(record: &[u8], batch: &mut SeriesBatch) -> Result<Stored, SnapshotError> {
     let mut buf = DecBuf::new(record);
     match buf.u8()? {
         SERIES => {

@@ -5,7 +5,7 @@
 //! ascend, the open chunk goes on where its bits end.
 
 use model::columns::HistogramValue;
-use model::{FloatHistogram, Histogram, Metadata, SeriesRef};
+use model::{Columns, FloatHistogram, Histogram, Metadata, SeriesRef, TimeRange};
 
 use super::Head;
 use super::apply::{Done, Series};
@@ -15,7 +15,7 @@ use super::open::BoxedChunk;
 use super::series::{MappedChunk, OpenKind};
 use super::tail::TailSink;
 use crate::chunk::xor::{self, XorState};
-use crate::chunk::{ChunkEncoder, ChunkRef, Encoding, num_samples};
+use crate::chunk::{ChunkEncoder, ChunkRef, Encoding, decode, num_samples};
 use crate::encoding::{BitSink, DecBuf, DecodeError, EncBuf};
 use crate::record::{HistogramPayload, RefMetadata};
 
@@ -47,13 +47,13 @@ mod flag {
 }
 
 /// The last sample of an open chunk, as far as its bits do not say it.
-pub(super) enum Last {
+pub(crate) enum Last {
     Float(f64),
     Histogram(HistogramValue),
 }
 
 /// An open chunk.
-pub(super) struct OpenImage {
+pub(crate) struct OpenImage {
     pub encoding: Encoding,
     pub min_t: i64,
     pub max_t: i64,
@@ -89,34 +89,45 @@ impl Series<'_> {
         }
     }
 
-    /// Opens a chunk that was open before, behind what the series has.
-    pub(super) fn restore_open(&mut self, image: OpenImage, data: &[u8]) -> Result<(), ImageError> {
+    /// Opens a chunk that was open before, behind what the series has. `columns` is memory to use.
+    pub(super) fn restore_open(
+        &mut self,
+        image: OpenImage,
+        data: &[u8],
+        columns: &mut Columns,
+    ) -> Result<(), ImageError> {
         let OpenImage { encoding, min_t, max_t, next_at, predicted, last } = image;
-        if min_t > max_t || max_t.abs_diff(min_t) > u64::from(u32::MAX) {
-            return Err(ImageError::Unusable("times of an open chunk do not ascend"));
+        if max_t.abs_diff(min_t) > u64::from(u32::MAX) {
+            return Err(ImageError::Unusable("an open chunk spans more time than any"));
         }
         if self.last_t().is_some_and(|last| last >= min_t) {
             return Err(ImageError::Unusable("an open chunk begins before the full ones end"));
         }
         let records = &mut *self.records;
         let (hot, cold) = (&mut records.hot[self.place], &mut records.cold[self.place]);
+        columns.clear();
+        let fits = |columns: &Columns| {
+            let times = &columns.timestamps;
+            let ends = (times.first(), times.last()) == (Some(&min_t), Some(&max_t));
+            match ends && times.is_sorted_by(|a, b| a < b) {
+                true => Ok(()),
+                false => Err(ImageError::Unusable("times of an open chunk are not what they were")),
+            }
+        };
         if encoding == Encoding::Xor {
             if data.len() > MAX_TAIL_BYTES {
                 return Err(ImageError::Unusable("an open chunk is larger than any"));
             }
-            let (state, bits) = XorState::resume(data)?;
-            if state.samples() == 0 || state.last_t() != max_t {
-                return Err(ImageError::Unusable("an open chunk does not end where it should"));
-            }
+            let (state, bits) = XorState::resume(data, columns)?;
+            fits(columns)?;
             let mut sink = TailSink { tail: &mut hot.tail, slab: &mut records.slab };
             put_bits(&mut sink, data.get(xor::HEADER_SIZE..).unwrap_or_default(), bits);
             hot.xor = state;
             hot.open = OpenKind::Xor;
         } else {
+            decode(encoding as u8, data, TimeRange::ALL, columns)?;
+            fits(columns)?;
             let encoder = ChunkEncoder::resume(encoding, data.to_vec())?;
-            if encoder.samples() == 0 {
-                return Err(ImageError::Unusable("an open chunk is empty"));
-            }
             let last_float = if let Last::Float(v) = last { v } else { 0.0 };
             let extra = cold.extra_mut();
             extra.open = Some(BoxedChunk::restore(encoder, max_t, last_float, predicted));
@@ -232,11 +243,12 @@ pub(super) struct Restorer<'h> {
     /// In-order chunks that end before it are in blocks.
     pub min_valid: i64,
     pub done: Done,
+    columns: Columns,
 }
 
 impl<'h> Restorer<'h> {
     pub fn new(head: &'h Head, min_valid: i64) -> Restorer<'h> {
-        Restorer { head, min_valid, done: Done::NOTHING }
+        Restorer { head, min_valid, done: Done::NOTHING, columns: Columns::default() }
     }
 
     /// Takes an image off the front of `buf` and gives an empty series what it says.
@@ -245,111 +257,131 @@ impl<'h> Restorer<'h> {
         series: &mut Series<'_>,
         buf: &mut DecBuf<'_>,
     ) -> Result<(), ImageError> {
-        let flags = buf.u8()?;
+        let Image { stale, mut chunks, open, late, metadata } = Image::read(buf)?;
         let place = series.place;
-        if flags & flag::CHUNKS != 0 {
-            let mut chunks = self.chunks(buf, false)?;
-            if !chunks.is_sorted_by(|a, b| a.max_t() < b.min_t) {
-                return Err(ImageError::Unusable("chunks of a series do not ascend"));
-            }
-            if let Some(last) = chunks.last() {
-                series.page.set_last_t(place, last.max_t());
-            }
+        if let Some(last) = chunks.last() {
+            series.page.set_last_t(place, last.max_t());
+            // Those in blocks may be gone with their files.
             chunks.retain(|c| c.max_t() >= self.min_valid);
+            chunks.iter().try_for_each(|chunk| verify(&self.head.chunks, chunk))?;
             self.done.chunks_created += chunks.len() as u64;
             series.records.cold[place].chunks.extend(&chunks);
         }
-        if flags & flag::OPEN != 0 {
-            self.open(series, buf, flags & flag::PREDICTED != 0)?;
+        if let Some((open, data)) = open {
+            series.restore_open(open, data, &mut self.columns)?;
+            self.done.chunks_created += 1;
         }
-        if flags & flag::LATE != 0 {
-            let ooo = self.late(buf)?;
-            let (min, max) = ooo.bounds();
+        if let Some(late) = late {
+            late.chunks.iter().try_for_each(|chunk| verify(&self.head.chunks, chunk))?;
+            let (min, max) = late.bounds();
             if min <= max {
                 self.head.extend_late(min, max);
             }
-            self.done.chunks_created += ooo.chunks.len() as u64;
-            series.records.cold[place].extra_mut().ooo = Some(ooo);
+            self.done.chunks_created += late.chunks.len() as u64;
+            series.records.cold[place].extra_mut().ooo = Some(late);
         }
-        if flags & flag::METADATA != 0 {
-            let stored = RefMetadata {
-                series: SeriesRef::default(),
-                type_number: buf.u8()?,
-                unit: buf.uvarint_str()?,
-                help: buf.uvarint_str()?,
-            };
-            let metadata = Metadata {
-                metric_type: stored.metric_type(),
-                unit: stored.unit.to_owned(),
-                help: stored.help.to_owned(),
-            };
+        if let Some(metadata) = metadata {
             series.records.cold[place].extra_mut().metadata = Some(metadata);
         }
-        if flags & flag::STALE != 0 {
+        if stale {
             series.records.hot[place].stale = true;
             self.done.stale += 1;
         }
         Ok(())
     }
+}
 
-    fn open(
-        &mut self,
-        series: &mut Series<'_>,
-        buf: &mut DecBuf<'_>,
-        predicted: bool,
-    ) -> Result<(), ImageError> {
-        let encoding = Encoding::from_u8(buf.u8()?)?;
-        let min_t = buf.varint()?;
-        let max_t = min_t.wrapping_add(buf.varint()?);
-        let next_at = min_t.wrapping_add(buf.varint()?);
-        let data = buf.uvarint_bytes()?;
-        let last = match encoding {
-            Encoding::Xor => Last::Float(0.0),
-            Encoding::Xor2 => Last::Float(buf.be_f64()?),
-            other => Last::Histogram(read_histogram(other, buf)?),
+/// What a snapshot says of one series, decoded and not yet compared with anything.
+pub(crate) struct Image<'a> {
+    /// The last sample is a staleness marker.
+    pub stale: bool,
+    /// Full chunks, ascending.
+    pub chunks: Vec<MappedChunk>,
+    /// The open chunk with its data.
+    pub open: Option<(OpenImage, &'a [u8])>,
+    pub late: Option<OooSeries>,
+    pub metadata: Option<Metadata>,
+}
+
+impl<'a> Image<'a> {
+    /// Takes an image off the front of `buf`.
+    pub fn read(buf: &mut DecBuf<'a>) -> Result<Image<'a>, ImageError> {
+        let flags = buf.u8()?;
+        let has = |bit: u8| flags & bit != 0;
+        let chunks = if has(flag::CHUNKS) { read_chunks(buf)? } else { Vec::new() };
+        if !chunks.is_sorted_by(|a, b| a.max_t() < b.min_t) {
+            return Err(ImageError::Unusable("chunks of a series do not ascend"));
+        }
+        let open = match has(flag::OPEN) {
+            true => Some(read_open(buf, has(flag::PREDICTED))?),
+            false => None,
         };
-        let image = OpenImage { encoding, min_t, max_t, next_at, predicted, last };
-        series.restore_open(image, data)?;
-        self.done.chunks_created += 1;
-        Ok(())
+        let late = if has(flag::LATE) { Some(read_late(buf)?) } else { None };
+        let metadata = if has(flag::METADATA) { Some(read_metadata(buf)?) } else { None };
+        Ok(Image { stale: has(flag::STALE), chunks, open, late, metadata })
     }
+}
 
-    fn late(&self, buf: &mut DecBuf<'_>) -> Result<OooSeries, ImageError> {
-        let chunks = self.chunks(buf, true)?;
-        let mut ooo = OooSeries { chunks, ..OooSeries::default() };
-        for _ in 0..buf.uvarint()? {
-            let (t, start_t) = (buf.varint()?, buf.varint()?);
-            let value = match Encoding::from_u8(buf.u8()?)? {
-                Encoding::Xor => OooValue::Float(buf.be_f64()?),
-                other => OooValue::Histogram(read_histogram(other, buf)?),
-            };
-            if !ooo.insert(OooSample { t, start_t, value }) {
-                return Err(ImageError::Unusable("late samples of a series repeat a time"));
-            }
-        }
-        Ok(ooo)
-    }
+fn read_open<'a>(
+    buf: &mut DecBuf<'a>,
+    predicted: bool,
+) -> Result<(OpenImage, &'a [u8]), ImageError> {
+    let encoding = Encoding::from_u8(buf.u8()?)?;
+    let min_t = buf.varint()?;
+    let max_t = min_t.wrapping_add(buf.varint()?);
+    let next_at = min_t.wrapping_add(buf.varint()?);
+    let data = buf.uvarint_bytes()?;
+    let last = match encoding {
+        Encoding::Xor => Last::Float(0.0),
+        Encoding::Xor2 => Last::Float(buf.be_f64()?),
+        other => Last::Histogram(read_histogram(other, buf)?),
+    };
+    Ok((OpenImage { encoding, min_t, max_t, next_at, predicted, last }, data))
+}
 
-    /// A list of chunks of `chunks_head`, each of them looked at.
-    fn chunks(&self, buf: &mut DecBuf<'_>, late: bool) -> Result<Vec<MappedChunk>, ImageError> {
-        let count = buf.uvarint_usize()?;
-        let mut chunks = Vec::with_capacity(count.min(buf.len() / 12 + 1));
-        for _ in 0..count {
-            let chunk = MappedChunk {
-                chunk_ref: buf.be64()?,
-                min_t: buf.varint()?,
-                span_ms: buf.uvarint32()?,
-                samples: u16::try_from(buf.uvarint()?).map_err(|_| DecodeError::InvalidSize)?,
-                encoding: buf.u8()?,
-            };
-            // Those in blocks may be gone with their files.
-            if late || chunk.max_t() >= self.min_valid {
-                verify(&self.head.chunks, &chunk)?;
-            }
-            chunks.push(chunk);
+fn read_late(buf: &mut DecBuf<'_>) -> Result<OooSeries, ImageError> {
+    let mut late = OooSeries { chunks: read_chunks(buf)?, ..OooSeries::default() };
+    for _ in 0..buf.uvarint()? {
+        let (t, start_t) = (buf.varint()?, buf.varint()?);
+        let value = match Encoding::from_u8(buf.u8()?)? {
+            Encoding::Xor => OooValue::Float(buf.be_f64()?),
+            other => OooValue::Histogram(read_histogram(other, buf)?),
+        };
+        if !late.insert(OooSample { t, start_t, value }) {
+            return Err(ImageError::Unusable("late samples of a series repeat a time"));
         }
-        Ok(chunks)
     }
+    Ok(late)
+}
+
+fn read_metadata(buf: &mut DecBuf<'_>) -> Result<Metadata, ImageError> {
+    let stored = RefMetadata {
+        series: SeriesRef::default(),
+        type_number: buf.u8()?,
+        unit: buf.uvarint_str()?,
+        help: buf.uvarint_str()?,
+    };
+    Ok(Metadata {
+        metric_type: stored.metric_type(),
+        unit: stored.unit.to_owned(),
+        help: stored.help.to_owned(),
+    })
+}
+
+/// A list of chunks of `chunks_head`.
+fn read_chunks(buf: &mut DecBuf<'_>) -> Result<Vec<MappedChunk>, ImageError> {
+    let count = buf.uvarint_usize()?;
+    let mut chunks = Vec::with_capacity(count.min(buf.len() / 12 + 1));
+    for _ in 0..count {
+        chunks.push(MappedChunk {
+            chunk_ref: buf.be64()?,
+            min_t: buf.varint()?,
+            span_ms: buf.uvarint32()?,
+            samples: u16::try_from(buf.uvarint()?).map_err(|_| DecodeError::InvalidSize)?,
+            encoding: buf.u8()?,
+        });
+    }
+    Ok(chunks)
 }
 
 /// Looks whether a chunk is where and what it should be.

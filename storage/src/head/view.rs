@@ -31,6 +31,8 @@ pub(crate) struct HeadView {
     in_order: bool,
     /// The only series shown, ascending; `None` shows all.
     only: Option<Arc<[Slot]>>,
+    /// From the first to the last in-order sample, as they were when the view was made.
+    names_range: TimeRange,
 }
 
 /// A chunk to decode, found under the lock.
@@ -62,19 +64,22 @@ impl HeadView {
         let pin = head.isolation.pin();
         let max = head.times.max();
         let range = TimeRange { min, max };
-        HeadView { head, pin, range, out_of_order: true, in_order: true, only: None }
+        let names_range = TimeRange { min: min.max(head.times.min()), max };
+        HeadView { head, pin, range, out_of_order: true, in_order: true, only: None, names_range }
     }
 
     /// What a block of `range` is cut from: only what came in order.
     pub fn in_order(head: Arc<Head>, range: TimeRange) -> HeadView {
         let pin = head.isolation.pin();
-        HeadView { head, pin, range, out_of_order: false, in_order: true, only: None }
+        let (out_of_order, in_order, only, names_range) = (false, true, None, range);
+        HeadView { head, pin, range, out_of_order, in_order, only, names_range }
     }
 
     /// What a block of `range` is cut from: only what came out of order.
     pub fn late(head: Arc<Head>, range: TimeRange) -> HeadView {
         let pin = head.isolation.pin();
-        HeadView { head, pin, range, out_of_order: true, in_order: false, only: None }
+        let (out_of_order, in_order, only, names_range) = (true, false, None, range);
+        HeadView { head, pin, range, out_of_order, in_order, only, names_range }
     }
 
     /// What a block of `range` is cut from: the in-order samples of some series, whose slots another
@@ -276,6 +281,11 @@ impl BlockReader for HeadView {
             return self.range;
         }
         TimeRange { min: self.range.min.min(min), max: self.range.max.max(max) }
+    }
+
+    /// As in Prometheus, late samples do not widen it.
+    fn names_range(&self) -> TimeRange {
+        self.names_range
     }
 
     fn postings(

@@ -107,7 +107,7 @@ impl MergeQuerier {
         ask: impl Fn(&dyn BlockReader) -> Result<Vec<String>, QueryError>,
     ) -> Result<Vec<String>, QueryError> {
         let mut all = Vec::new();
-        for source in &self.sources {
+        for source in self.sources.iter().filter(|s| s.names_range().overlaps(self.range)) {
             let more = ask(&**source)?;
             if all.is_empty() {
                 all = more;

@@ -21,7 +21,7 @@ pub struct LabelPairs<'a> {
 
 impl<'a> LabelPairs<'a> {
     /// Takes labels off the front of `buf` and checks them.
-    pub(super) fn read(buf: &mut DecBuf<'a>) -> Result<LabelPairs<'a>, DecodeError> {
+    pub(crate) fn read(buf: &mut DecBuf<'a>) -> Result<LabelPairs<'a>, DecodeError> {
         let count = buf.uvarint_usize()?;
         let pairs = *buf;
         for _ in 0..count {

@@ -96,7 +96,7 @@ pub fn repair(
             "chunks_head" => repairer.head_chunks(&from, &to)?,
             // The log has all that a snapshot holds, and one of another directory fits no other.
             name if is_snapshot(name) => {
-                if let Some(fault) = fault_of_snapshot(fs, &from) {
+                if let Some(fault) = fault_of_snapshot(fs, dir, name) {
                     repairer.mended(format!("left out {}: {fault}", from.display()));
                 }
             }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use model::histogram::Span;
-use model::{AppendOptions, Appendable, Histogram, Labels, Matcher, TimeRange, Value};
+use model::{AppendOptions, Appendable, Exemplar, Histogram, Labels, Matcher, TimeRange, Value};
 
 use super::repair;
-use crate::db::{Db, Env, Options, ReadOnlyDb, ReplayProgress, RuntimeOptions, WalFsync};
+use crate::db::{
+    Db, Env, HeadSnapshot, Options, ReadOnlyDb, ReplayProgress, RuntimeOptions, WalFsync,
+};
 use crate::diff::{Difference, diff};
 use crate::fs::{FileKind, Fs, OpenMode, SimFs};
 use crate::verify::verify;
@@ -30,8 +32,12 @@ fn env(fs: Arc<dyn Fs>) -> Env {
     }
 }
 
-/// A directory with blocks, tombstones, head chunks and logs, closed.
+/// A directory with blocks, tombstones, head chunks, logs and a head snapshot, closed.
 pub(crate) fn small() -> (Arc<SimFs>, &'static Path) {
+    small_with(HeadSnapshot::Own)
+}
+
+pub(crate) fn small_with(snapshot: HeadSnapshot) -> (Arc<SimFs>, &'static Path) {
     let fs = Arc::new(SimFs::new(7));
     let dir = Path::new(DIR);
     let options = Options {
@@ -40,9 +46,12 @@ pub(crate) fn small() -> (Arc<SimFs>, &'static Path) {
         wal_segment_bytes: 32 << 10,
         wal_fsync: WalFsync::EachCommit,
         samples_per_chunk: 12,
+        exemplar_storage: true,
+        snapshot,
         runtime: RuntimeOptions {
             retention_time_ms: 0,
             out_of_order_window_ms: 5 * MINUTE,
+            max_exemplars: 100,
             ..RuntimeOptions::default()
         },
         ..Options::default()
@@ -59,6 +68,13 @@ pub(crate) fn small() -> (Arc<SimFs>, &'static Path) {
                 let late = if i == 3 && t % 9 == 0 { 2 * MINUTE + 1 } else { 0 };
                 let _ =
                     batch.append(series, t - late, 0, Value::Float(t as f64 * 0.7 + f64::from(i)));
+                let exemplar = Exemplar {
+                    labels: Labels::from_pairs([("trace", t.to_string().as_str())]),
+                    value: 1.0,
+                    timestamp_ms: t,
+                    has_timestamp: true,
+                };
+                let _ = batch.append_exemplar(series, &exemplar);
                 let series = batch.series(&labels("h")).unwrap();
                 let count = (t / 1000) as u64;
                 let h = Histogram {

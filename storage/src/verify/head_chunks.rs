@@ -1,6 +1,6 @@
 //! Judging `chunks_head`: every file, every entry, every chunk.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 use model::{Columns, TimeRange};
@@ -11,17 +11,28 @@ use crate::file_error::FileError;
 use crate::fs::FileKind;
 use crate::headchunks::{Entries, stored_data};
 
+/// A chunk that is whole.
+#[derive(Clone, Copy)]
+pub(super) struct HeadChunk {
+    pub series: u64,
+    pub range: TimeRange,
+    pub encoding: u8,
+    pub samples: usize,
+}
+
+/// The chunks that are whole, by reference.
+pub(super) type HeadChunks = HashMap<u64, HeadChunk>;
+
 impl Verifier<'_> {
-    /// The references of the chunks that are whole.
-    pub(super) fn head_chunks(&mut self, dir: &Path, refs: &KnownRefs) -> HashSet<u64> {
+    pub(super) fn head_chunks(&mut self, dir: &Path, refs: &KnownRefs) -> HeadChunks {
         let entries = match self.fs.list(dir) {
             Ok(entries) => entries,
             Err(error) => {
                 self.fault(FileError::io("list", dir)(error));
-                return HashSet::new();
+                return HeadChunks::new();
             }
         };
-        let mut found: HashSet<(u64, u64)> = HashSet::new();
+        let mut found = HeadChunks::new();
         let mut files: Vec<(u32, String)> = entries
             .into_iter()
             .filter(|e| e.kind == FileKind::File)
@@ -38,23 +49,17 @@ impl Verifier<'_> {
         for (number, name) in files {
             self.head_chunk_file(&dir.join(name), number, newest == Some(number), &mut found);
         }
-        let unknown = |at: &&(u64, u64)| !refs.contains_key(&at.1);
-        let strangers: Vec<(u64, u64)> = found.iter().filter(unknown).copied().collect();
-        if let Some((_, series)) = strangers.first() {
+        let unknown = found.values().map(|chunk| chunk.series).filter(|s| !refs.contains_key(s));
+        let strangers: Vec<u64> = unknown.collect();
+        if let Some(series) = strangers.iter().min() {
             let (dir, count) = (dir.display(), strangers.len());
             self.note(format!("{dir}: {count} chunks of unknown series, one of series {series}"));
         }
-        found.into_iter().map(|(at, _)| at).collect()
+        found
     }
 
-    /// Adds (reference, series) of the chunks that are whole to `found`.
-    fn head_chunk_file(
-        &mut self,
-        path: &Path,
-        number: u32,
-        newest: bool,
-        found: &mut HashSet<(u64, u64)>,
-    ) {
+    /// Adds the chunks that are whole to `found`.
+    fn head_chunk_file(&mut self, path: &Path, number: u32, newest: bool, found: &mut HeadChunks) {
         self.count_file(path);
         let mapped = match self.fs.map(path) {
             Ok(mapped) => mapped,
@@ -83,7 +88,9 @@ impl Verifier<'_> {
                     format!("samples from {first} to {last}, the entry says {min} to {max}")
                 }
                 (_, Some(_), Some(_)) if times.is_sorted_by(|a, b| a < b) => {
-                    found.insert((entry.at.0, entry.series.0));
+                    let (series, samples) = (entry.series.0, times.len());
+                    let (range, encoding) = (entry.range, entry.encoding);
+                    found.insert(entry.at.0, HeadChunk { series, range, encoding, samples });
                     continue;
                 }
                 _ => "samples are not in order".to_owned(),

@@ -1,13 +1,12 @@
 //! Judging logs: every page, every record, and the refs that records use before a series record has
 //! introduced them. After damage in a segment the next one is read on.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use model::{FloatHistogram, Histogram};
-use xxhash_rust::xxh3::Xxh3;
 
-use super::{KnownRefs, Verifier};
+use super::head_chunks::HeadChunks;
+use super::{KnownRefs, Verifier, labels_hash};
 use crate::file_error::FileError;
 use crate::fs::FileKind;
 use crate::record::{
@@ -15,15 +14,8 @@ use crate::record::{
 };
 use crate::wal::{Position, Reader, checkpoint, segment_path};
 
-/// What a log is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Checkpoint and write-ahead log.
-    Ahead,
-    Behind,
-    /// Records of their own that are not looked into.
-    Snapshot,
-}
+/// Judges the records of a log that are not a log's; the reason when one is bad.
+pub(super) type Judge<'j> = &'j mut dyn FnMut(&[u8]) -> Result<(), String>;
 
 /// Refs of a segment that nothing introduced: how many entries, and the first.
 #[derive(Default)]
@@ -44,9 +36,9 @@ struct Buffers {
 
 /// What one segment is judged by.
 struct Segment<'s> {
-    kind: Kind,
     refs: &'s mut KnownRefs,
-    chunks: Option<&'s HashSet<u64>>,
+    chunks: Option<&'s HeadChunks>,
+    own: Option<Judge<'s>>,
     unknown: Unknown,
     lost_markers: u64,
     buffers: &'s mut Buffers,
@@ -66,10 +58,10 @@ impl Verifier<'_> {
                 self.note(format!("{path}: replaced by a later checkpoint, can be removed"));
                 continue;
             }
-            self.log(&one.dir, None, Kind::Ahead, refs, None);
+            self.log(&one.dir, None, refs, None, None);
             behind = one.index.checked_add(1);
         }
-        self.log(dir, behind, Kind::Ahead, refs, None);
+        self.log(dir, behind, refs, None, None);
     }
 
     /// The log of late samples; `chunks` are the references of `chunks_head`.
@@ -77,22 +69,23 @@ impl Verifier<'_> {
         &mut self,
         dir: &Path,
         refs: &mut KnownRefs,
-        chunks: &HashSet<u64>,
+        chunks: &HeadChunks,
     ) {
-        self.log(dir, None, Kind::Behind, refs, Some(chunks));
+        self.log(dir, None, refs, Some(chunks), None);
     }
 
-    pub(super) fn snapshot(&mut self, dir: &Path) {
-        self.log(dir, None, Kind::Snapshot, &mut KnownRefs::new(), None);
+    /// A log whose records are judged by `own`.
+    pub(super) fn own_log(&mut self, dir: &Path, own: Judge<'_>) {
+        self.log(dir, None, &mut KnownRefs::new(), None, Some(own));
     }
 
     fn log(
         &mut self,
         dir: &Path,
         first: Option<u64>,
-        kind: Kind,
         refs: &mut KnownRefs,
-        chunks: Option<&HashSet<u64>>,
+        chunks: Option<&HeadChunks>,
+        mut own: Option<Judge<'_>>,
     ) {
         let entries = match self.fs.list(dir) {
             Ok(entries) => entries,
@@ -126,9 +119,10 @@ impl Verifier<'_> {
             self.counts.segments += 1;
             self.count_file(&path);
             let mut segment = Segment {
-                kind,
                 refs,
                 chunks,
+                // Borrowed anew for each segment.
+                own: own.as_mut().map(|own| &mut **own as Judge<'_>),
                 unknown: Unknown::default(),
                 lost_markers: 0,
                 buffers: &mut buffers,
@@ -153,8 +147,13 @@ impl Verifier<'_> {
         let mut unknown_types = 0u64;
         loop {
             let (position, judged) = match reader.next_entry() {
-                Ok(Some(entry)) if segment.kind == Kind::Snapshot => (entry.position, Ok(true)),
-                Ok(Some(entry)) => (entry.position, segment.record(entry.record, entry.position)),
+                Ok(Some(entry)) => {
+                    let judged = match &mut segment.own {
+                        Some(own) => own(entry.record).map(|()| true),
+                        None => segment.record(entry.record, entry.position),
+                    };
+                    (entry.position, judged)
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.fault(error);
@@ -211,7 +210,7 @@ impl Segment<'_> {
                     found.decode(&mut markers).map_err(text)?;
                     for marker in &markers {
                         self.used(marker.series.0, position);
-                        let there = self.chunks.is_none_or(|c| c.contains(&marker.chunk));
+                        let there = self.chunks.is_none_or(|c| c.contains_key(&marker.chunk));
                         // 0 says that there is no chunk.
                         self.lost_markers += u64::from(!there && marker.chunk != 0);
                     }
@@ -237,21 +236,8 @@ impl Segment<'_> {
     }
 
     fn introduce(&mut self, series: u64, one: &crate::record::RefSeries<'_>) -> Result<(), String> {
-        let mut hash = Xxh3::new();
-        let mut last: Option<&str> = None;
-        let mut ordered = !one.labels.is_empty();
-        for (name, value) in one.labels.iter() {
-            ordered &= last.is_none_or(|last| last < name);
-            last = Some(name);
-            for text in [name, value] {
-                hash.update(text.as_bytes());
-                hash.update(&[0xff]);
-            }
-        }
-        if !ordered {
-            return Err(format!("series {series} has no labels, or not in order"));
-        }
-        let hash = hash.digest();
+        let hash = labels_hash(one.labels.iter())
+            .ok_or_else(|| format!("series {series} has no labels, or not in order"))?;
         match self.refs.insert(series, hash) {
             Some(known) if known != hash => Err(format!("series {series} had other labels before")),
             _ => Ok(()),

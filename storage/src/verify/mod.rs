@@ -1,13 +1,15 @@
 //! Verify: a whole data directory read and judged: every checksum, every order, every reference of
-//! blocks, logs, checkpoints and head chunks. Nothing is written.
+//! blocks, logs, checkpoints, head chunks and head snapshots. Nothing is written.
 //!
 //! A fault is something that a start or a query would stumble over, or samples that cannot be read.
 //! A note is something odd that costs nothing. Both name the file and, for bad bytes, the offset.
 
 mod block;
+mod chunk_snapshot;
 mod head_chunks;
 mod index;
 mod log;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::block as block_dir;
 use crate::block::{TMP_FOR_CREATION, TMP_FOR_DELETION};
@@ -79,6 +83,24 @@ impl fmt::Display for Counts {
 /// A series' labels by its ref, as a hash: what the logs have said so far.
 type KnownRefs = HashMap<u64, u64>;
 
+/// What a snapshot must agree with.
+struct Around<'a> {
+    refs: &'a KnownRefs,
+    chunks: &'a head_chunks::HeadChunks,
+}
+
+impl Around<'_> {
+    /// Whether the log has this series with these labels; `Ok(false)` when it does not know it.
+    fn series(&self, series: u64, labels: u64) -> Result<bool, String> {
+        match self.refs.get(&series) {
+            Some(known) if *known != labels => {
+                Err(format!("series {series} has other labels in the log"))
+            }
+            known => Ok(known.is_some()),
+        }
+    }
+}
+
 /// One run over a directory.
 struct Verifier<'v> {
     fs: Arc<dyn Fs>,
@@ -114,7 +136,8 @@ pub fn verify(
     }
     for entry in entries.iter().filter(|e| e.kind == FileKind::Dir) {
         if is_snapshot(&entry.name) {
-            verifier.snapshot(&dir.join(&entry.name));
+            let around = Around { refs: &refs, chunks: &chunks };
+            verifier.snapshot(dir, &entry.name, &around);
         }
     }
     Ok(verifier.counts)
@@ -127,16 +150,27 @@ pub fn verify_block(fs: &Arc<dyn Fs>, dir: &Path, report: &mut dyn FnMut(&Findin
     verifier.counts
 }
 
-/// The first fault of a head snapshot.
-pub(crate) fn fault_of_snapshot(fs: &Arc<dyn Fs>, dir: &Path) -> Option<String> {
+/// The first fault of the head snapshot of this name in a data directory.
+pub(crate) fn fault_of_snapshot(fs: &Arc<dyn Fs>, dir: &Path, name: &str) -> Option<String> {
+    let mut silent = |_: &Finding| {};
+    let counts = Counts::default();
+    let mut around = Verifier { fs: fs.clone(), counts, report: &mut silent };
+    let (mut refs, mut chunks) = (KnownRefs::new(), head_chunks::HeadChunks::new());
+    let has = |name: &str| fs.exists(&dir.join(name)).unwrap_or(false);
+    if has("wal") {
+        around.write_ahead_log(&dir.join("wal"), &mut refs);
+    }
+    if has("chunks_head") {
+        chunks = around.head_chunks(&dir.join("chunks_head"), &refs);
+    }
     let mut first = None;
     let mut report = |finding: &Finding| {
         if finding.severity == Severity::Fault {
             first.get_or_insert_with(|| finding.text.clone());
         }
     };
-    let mut verifier = Verifier { fs: fs.clone(), counts: Counts::default(), report: &mut report };
-    verifier.snapshot(dir);
+    let mut verifier = Verifier { fs: fs.clone(), counts, report: &mut report };
+    verifier.snapshot(dir, name, &Around { refs: &refs, chunks: &chunks });
     first
 }
 
@@ -147,6 +181,23 @@ pub(crate) fn is_snapshot(name: &str) -> bool {
             rest.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !rest.is_empty()
         })
     })
+}
+
+/// A number for the labels of a series; none when there are no labels, or not in order.
+fn labels_hash<'l>(labels: impl Iterator<Item = (&'l str, &'l str)>) -> Option<u64> {
+    let mut hash = Xxh3::new();
+    let mut last: Option<&str> = None;
+    for (name, value) in labels {
+        if last.is_some_and(|last| last >= name) {
+            return None;
+        }
+        last = Some(name);
+        for text in [name, value] {
+            hash.update(text.as_bytes());
+            hash.update(&[0xff]);
+        }
+    }
+    last.map(|_| hash.digest())
 }
 
 impl Verifier<'_> {

@@ -422,3 +422,51 @@ fn a_ref_that_only_chunks_head_knows_is_not_given_out_again() {
     let db = start(&fs, &options);
     assert_eq!(columns(&db, "new").timestamps, [300 * 15_000]);
 }
+
+/// Label names and values come from the blocks and the head that overlap the range asked for, and
+/// from each of them whole. Late samples do not widen the head's range, nor does what was cut away.
+#[test]
+fn label_names_narrow_by_time_as_in_prometheus() {
+    let fs = disk();
+    let db = start(&fs, &options(4 * HOUR));
+    let names = |min: i64, max: i64| {
+        let querier = db.querier(TimeRange { min, max }).unwrap();
+        let values = querier.label_values("__name__", &[], 0).unwrap().join(" ");
+        let any = Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap();
+        assert_eq!(values, querier.label_values("__name__", &[any.clone()], 0).unwrap().join(" "));
+        let expected: &[&str] = if values.is_empty() { &[] } else { &["__name__"] };
+        assert_eq!(querier.label_names(&[], 0).unwrap(), expected);
+        assert_eq!(querier.label_names(&[any], 0).unwrap(), expected);
+        values
+    };
+    assert_eq!(names(i64::MIN, i64::MAX), "");
+    floats(&db, "a", [100 * HOUR, 100 * HOUR + MINUTE]);
+    floats(&db, "b", [101 * HOUR]);
+    floats(&db, "a", [101 * HOUR - MINUTE]);
+    let late = 99 * HOUR;
+    write(&db, "b", &[(late, Value::Float(1.0))]);
+    // The head has samples from 100h to 101h, late ones at 99h.
+    for (min, max, expected) in [
+        (i64::MIN, i64::MAX, "a b"),
+        (100 * HOUR + 2 * MINUTE, 100 * HOUR + 3 * MINUTE, "a b"),
+        (0, 100 * HOUR, "a b"),
+        (0, 100 * HOUR - 1, ""),
+        (late, late, ""),
+        (101 * HOUR, 102 * HOUR, "a b"),
+        (101 * HOUR + 1, 102 * HOUR, ""),
+    ] {
+        assert_eq!(names(min, max), expected, "{min} to {max}");
+    }
+    // A block from 100h to 102h, behind it the head.
+    floats(&db, "c", [104 * HOUR]);
+    db.maintain().unwrap();
+    let cut: Vec<_> = db.block_metas().iter().map(|m| (m.min_time, m.max_time)).collect();
+    assert!(cut.contains(&(100 * HOUR, 102 * HOUR)), "{cut:?}");
+    for (min, max, expected) in [
+        (100 * HOUR + 2 * MINUTE, 100 * HOUR + 3 * MINUTE, "a b"),
+        (103 * HOUR, 104 * HOUR, "c"),
+        (104 * HOUR + 1, 105 * HOUR, ""),
+    ] {
+        assert_eq!(names(min, max), expected, "{min} to {max}");
+    }
+}

@@ -137,7 +137,7 @@ impl Replay<'_> {
         let page = page.ok_or(SnapshotError::Unusable("there is no such page"))?;
         let mut records = page.lock();
         let mut series = Series { page, records: &mut records, place: place(slot) };
-        series.restore_open(image, &data)?;
+        series.restore_open(image, &data, &mut model::Columns::default())?;
         series.records.hot[place(slot)].stale = stale;
         done.stale += i64::from(stale);
         done.chunks_created += 1;

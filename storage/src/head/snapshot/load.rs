@@ -291,7 +291,8 @@ impl Head {
     }
 }
 
-fn first_slot(buf: &mut DecBuf<'_>) -> Result<Slot> {
+/// The first slot of a page, with which the records of pages begin.
+pub(crate) fn first_slot(buf: &mut DecBuf<'_>) -> Result<Slot> {
     let slot = buf.uvarint_usize()?;
     if slot % PAGE_SLOTS != 0 || slot >= MAX_SLOTS {
         return Err(SnapshotError::Unusable("a page is not where pages are"));
@@ -330,7 +331,8 @@ fn restore(head: &Head, min_valid: i64, receive: &Receiver<Vec<u8>>) -> Result<(
 }
 
 impl Header {
-    fn read(buf: &mut DecBuf<'_>) -> Result<Header> {
+    /// A header behind its kind.
+    pub fn read(buf: &mut DecBuf<'_>) -> Result<Header> {
         if buf.u8()? != VERSION {
             return Err(SnapshotError::Unusable("it is of another version"));
         }

@@ -8,6 +8,8 @@
 mod load;
 mod write;
 
+pub(crate) use load::first_slot;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +32,7 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 const VERSION: u8 = 1;
 
 /// First byte of a record. Records of the log's own types stand in between.
-mod kind {
+pub(crate) mod kind {
     pub const HEADER: u8 = 0x80;
     pub const NAMES: u8 = 0x81;
     pub const PAIRS: u8 = 0x82;
@@ -42,17 +44,17 @@ mod kind {
 
 /// What the head is besides its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    min_valid: i64,
-    chunk_range: i64,
+pub(crate) struct Header {
+    pub min_valid: i64,
+    pub chunk_range: i64,
     /// Bounds of the head's times, and of late samples; none while min > max.
-    times: (i64, i64),
-    late: (i64, i64),
-    last_ref: u64,
-    next_slot: u32,
-    series: u64,
+    pub times: (i64, i64),
+    pub late: (i64, i64),
+    pub last_ref: u64,
+    pub next_slot: u32,
+    pub series: u64,
     /// Where the log of late samples ends, if there is one.
-    wbl: Option<LogPosition>,
+    pub wbl: Option<LogPosition>,
 }
 
 /// Why there is no snapshot, or none that can be used.
@@ -89,13 +91,14 @@ fn dir_name(end: LogPosition) -> String {
     format!("{PREFIX}{:08}.{:010}", end.segment, end.offset)
 }
 
-fn position(name: &str) -> Option<LogPosition> {
+/// Where the log ended, by the directory's name.
+pub(crate) fn position(name: &str) -> Option<LogPosition> {
     let (segment, offset) = name.strip_prefix(PREFIX)?.split_once('.')?;
     Some(LogPosition { segment: segment.parse().ok()?, offset: offset.parse().ok()? })
 }
 
 /// Where the log in `dir` ends; `None` when it has no segment.
-pub(super) fn log_end(fs: &dyn Fs, dir: &Path) -> Result<Option<LogPosition>, SnapshotError> {
+pub(crate) fn log_end(fs: &dyn Fs, dir: &Path) -> Result<Option<LogPosition>, SnapshotError> {
     let Some(last) = segments(fs, dir)?.pop() else { return Ok(None) };
     let path = dir.join(&last.name);
     let offset = fs.metadata(&path).map_err(io_at(&path))?.len;
