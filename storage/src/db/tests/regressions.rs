@@ -433,7 +433,10 @@ fn label_names_narrow_by_time_as_in_prometheus() {
         let querier = db.querier(TimeRange { min, max }).unwrap();
         let values = querier.label_values("__name__", &[], 0).unwrap().join(" ");
         let any = Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap();
-        assert_eq!(values, querier.label_values("__name__", &[any.clone()], 0).unwrap().join(" "));
+        assert_eq!(
+            values,
+            querier.label_values("__name__", std::slice::from_ref(&any), 0).unwrap().join(" ")
+        );
         let expected: &[&str] = if values.is_empty() { &[] } else { &["__name__"] };
         assert_eq!(querier.label_names(&[], 0).unwrap(), expected);
         assert_eq!(querier.label_names(&[any], 0).unwrap(), expected);
