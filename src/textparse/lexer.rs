@@ -1,7 +1,9 @@
-//! Tokens of the text format 0.0.4.
+//! Lexer of the text format 0.0.4.
 //!
 //! States and rules after Prometheus's `promlex.l`; error texts quote token names and byte ranges,
 //! so the lexer stops at the same byte as the generated one does.
+
+use super::token::Token;
 
 /// What the lexer may read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,52 +15,6 @@ enum State {
     LabelValue,
     Value,
     Timestamp,
-}
-
-/// One token. The names printed in errors are upstream's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
-    Invalid,
-    Eof,
-    Linebreak,
-    Help,
-    Type,
-    Text,
-    Comment,
-    MetricName,
-    QuotedString,
-    BraceOpen,
-    BraceClose,
-    LabelName,
-    LabelValue,
-    Equal,
-    Comma,
-    Timestamp,
-    Value,
-}
-
-impl Token {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Token::Invalid => "INVALID",
-            Token::Eof => "EOF",
-            Token::Linebreak => "LINEBREAK",
-            Token::Help => "HELP",
-            Token::Type => "TYPE",
-            Token::Text => "TEXT",
-            Token::Comment => "COMMENT",
-            Token::MetricName => "MNAME",
-            Token::QuotedString => "QSTRING",
-            Token::BraceOpen => "BOPEN",
-            Token::BraceClose => "BCLOSE",
-            Token::LabelName => "LNAME",
-            Token::LabelValue => "LVALUE",
-            Token::Equal => "EQUAL",
-            Token::Comma => "COMMA",
-            Token::Timestamp => "TIMESTAMP",
-            Token::Value => "VALUE",
-        }
-    }
 }
 
 /// Walks a body that ends with a line break.

@@ -8,12 +8,14 @@ pub mod content_type;
 mod lexer;
 pub mod number;
 pub mod openmetrics;
+mod openmetrics_lexer;
 #[cfg(test)]
 mod openmetrics_tests;
 pub mod prom;
 #[cfg(test)]
 mod prom_tests;
 mod series;
+mod token;
 
 use model::number::go_quote;
 

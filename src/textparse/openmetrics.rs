@@ -10,73 +10,10 @@ use model::number::go_quote;
 use model::value::NORMAL_NAN;
 use model::{Labels, MetricType};
 
+use super::openmetrics_lexer::Lexer;
 use super::series::Collector;
+use super::token::Token;
 use super::{ParseError, number, quote_bytes};
-
-/// What the lexer may read next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Init,
-    Meta1,
-    Meta2,
-    Labels,
-    LabelValue,
-    Value,
-    Timestamp,
-    Exemplar,
-    ExemplarValue,
-    ExemplarTimestamp,
-}
-
-/// One token. The names printed in errors are upstream's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
-    Invalid,
-    Eof,
-    Linebreak,
-    Help,
-    Type,
-    Unit,
-    EofWord,
-    Text,
-    Comment,
-    MetricName,
-    QuotedString,
-    BraceOpen,
-    BraceClose,
-    LabelName,
-    LabelValue,
-    Equal,
-    Comma,
-    Timestamp,
-    Value,
-}
-
-impl Token {
-    fn name(self) -> &'static str {
-        match self {
-            Token::Invalid => "INVALID",
-            Token::Eof => "EOF",
-            Token::Linebreak => "LINEBREAK",
-            Token::Help => "HELP",
-            Token::Type => "TYPE",
-            Token::Unit => "UNIT",
-            Token::EofWord => "EOFWORD",
-            Token::Text => "TEXT",
-            Token::Comment => "COMMENT",
-            Token::MetricName => "MNAME",
-            Token::QuotedString => "QSTRING",
-            Token::BraceOpen => "BOPEN",
-            Token::BraceClose => "BCLOSE",
-            Token::LabelName => "LNAME",
-            Token::LabelValue => "LVALUE",
-            Token::Equal => "EQUAL",
-            Token::Comma => "COMMA",
-            Token::Timestamp => "TIMESTAMP",
-            Token::Value => "VALUE",
-        }
-    }
-}
 
 /// A sample line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,35 +26,20 @@ pub struct OmSample {
 /// Parser over a body.
 #[derive(Debug)]
 pub struct OpenMetricsParser<'a> {
-    body: &'a [u8],
+    lexer: Lexer<'a>,
     /// Start of the current entry.
     entry: usize,
-    /// Start and end of the current token.
-    start: usize,
-    pos: usize,
-    state: State,
     metric_type: MetricType,
     name: Option<Range<usize>>,
     labels: Vec<(Range<usize>, Range<usize>)>,
-}
-
-fn is_name_start(b: u8) -> bool {
-    b.is_ascii_alphabetic() || b == b'_'
-}
-
-fn is_metric_start(b: u8) -> bool {
-    is_name_start(b) || b == b':'
 }
 
 impl<'a> OpenMetricsParser<'a> {
     /// A parser over `body`, which must end with `# EOF`.
     pub fn new(body: &'a [u8]) -> OpenMetricsParser<'a> {
         OpenMetricsParser {
-            body,
+            lexer: Lexer::new(body),
             entry: 0,
-            start: 0,
-            pos: 0,
-            state: State::Init,
             metric_type: MetricType::Unknown,
             name: None,
             labels: Vec::new(),
@@ -128,12 +50,12 @@ impl<'a> OpenMetricsParser<'a> {
     #[allow(clippy::should_implement_trait, reason = "fallible")]
     pub fn next(&mut self) -> Result<Option<OmSample>, ParseError> {
         loop {
-            self.entry = self.pos;
+            self.entry = self.lexer.pos;
             self.name = None;
             self.labels.clear();
-            match self.token() {
+            match self.lexer.next() {
                 Token::EofWord => {
-                    return match self.token() {
+                    return match self.lexer.next() {
                         Token::Eof => Ok(None),
                         _ => Err(ParseError("unexpected data after # EOF".to_owned())),
                     };
@@ -142,15 +64,15 @@ impl<'a> OpenMetricsParser<'a> {
                 kind @ (Token::Help | Token::Type | Token::Unit) => self.metadata(kind)?,
                 Token::BraceOpen => {
                     self.label_list(false)?;
-                    let token = self.token();
+                    let token = self.lexer.next();
                     return self.suffix(token).map(Some);
                 }
                 Token::MetricName => {
-                    self.name = Some(self.start..self.pos);
-                    let mut token = self.token();
+                    self.name = Some(self.lexer.start..self.lexer.pos);
+                    let mut token = self.lexer.next();
                     if token == Token::BraceOpen {
                         self.label_list(false)?;
-                        token = self.token();
+                        token = self.lexer.next();
                     }
                     return self.suffix(token).map(Some);
                 }
@@ -173,26 +95,27 @@ impl<'a> OpenMetricsParser<'a> {
     }
 
     fn text(&self, range: Range<usize>) -> Cow<'a, str> {
-        String::from_utf8_lossy(&self.body[range])
+        String::from_utf8_lossy(&self.lexer.body[range])
     }
 
     fn metadata(&mut self, kind: Token) -> Result<(), ParseError> {
-        match self.token() {
+        match self.lexer.next() {
             Token::MetricName => {}
             got => {
                 let expected = format!("expected metric name after {}", kind.name());
                 return Err(self.error(&expected, got));
             }
         }
-        let mut name = &self.body[self.start..self.pos];
+        let mut name = self.lexer.text();
         if let [b'"', inner @ .., b'"'] = name {
             name = inner;
         }
-        if self.token() != Token::Text {
+        if self.lexer.next() != Token::Text {
             return Err(ParseError(format!("expected text in {}", kind.name())));
         }
         // Between the space and the line break.
-        let text = self.body.get(self.start + 1..self.pos - 1).unwrap_or_default();
+        let text =
+            self.lexer.body.get(self.lexer.start + 1..self.lexer.pos - 1).unwrap_or_default();
         match kind {
             Token::Type => self.metric_type = metric_type(text)?,
             Token::Help if std::str::from_utf8(text).is_err() => {
@@ -213,7 +136,7 @@ impl<'a> OpenMetricsParser<'a> {
 
     /// What stands inside the braces; an exemplar's is only checked.
     fn label_list(&mut self, exemplar: bool) -> Result<(), ParseError> {
-        let mut token = self.token();
+        let mut token = self.lexer.next();
         loop {
             let quoted = match token {
                 Token::BraceClose => return Ok(()),
@@ -222,16 +145,16 @@ impl<'a> OpenMetricsParser<'a> {
                 got => return Err(self.error("expected label name", got)),
             };
             let name = match quoted {
-                true => self.start + 1..self.pos - 1,
-                false => self.start..self.pos,
+                true => self.lexer.start + 1..self.lexer.pos - 1,
+                false => self.lexer.start..self.lexer.pos,
             };
-            token = self.token();
+            token = self.lexer.next();
             if quoted && matches!(token, Token::Comma | Token::BraceClose) {
                 if exemplar {
                     return Err(self.error("expected label name", token));
                 }
                 if self.name.is_some() {
-                    let shown = quote_bytes(&self.body[self.entry..self.pos]);
+                    let shown = quote_bytes(&self.lexer.body[self.entry..self.lexer.pos]);
                     return Err(ParseError(format!(
                         "metric name already set while parsing: {shown}"
                     )));
@@ -240,27 +163,27 @@ impl<'a> OpenMetricsParser<'a> {
                 if token == Token::BraceClose {
                     return Ok(());
                 }
-                token = self.token();
+                token = self.lexer.next();
                 continue;
             }
             if token != Token::Equal {
                 return Err(self.error("expected equal", token));
             }
-            match self.token() {
+            match self.lexer.next() {
                 Token::LabelValue => {}
                 got => return Err(self.error("expected label value", got)),
             }
-            let value = &self.body[self.start..self.pos];
+            let value = self.lexer.text();
             if std::str::from_utf8(value).is_err() {
                 let shown = quote_bytes(value);
                 return Err(ParseError(format!("invalid UTF-8 label value: {shown}")));
             }
             if !exemplar {
-                self.labels.push((name, self.start + 1..self.pos - 1));
+                self.labels.push((name, self.lexer.start + 1..self.lexer.pos - 1));
             }
-            token = self.token();
+            token = self.lexer.next();
             if token == Token::Comma {
-                token = self.token();
+                token = self.lexer.next();
             } else if token != Token::BraceClose {
                 return Err(self.error("expected comma or brace close", token));
             }
@@ -270,17 +193,17 @@ impl<'a> OpenMetricsParser<'a> {
     /// Value, optional timestamp, optional exemplar and line break.
     fn suffix(&mut self, token: Token) -> Result<OmSample, ParseError> {
         if self.name.is_none() {
-            let shown = quote_bytes(&self.body[self.entry..self.pos]);
+            let shown = quote_bytes(&self.lexer.body[self.entry..self.lexer.pos]);
             return Err(ParseError(format!("metric name not set while parsing: {shown}")));
         }
         let value = self.value(token, "metric")?;
         let mut timestamp_ms = None;
-        match self.token() {
+        match self.lexer.next() {
             Token::Eof => return Err(no_end()),
             Token::Comment => self.exemplar()?,
             Token::Timestamp => {
                 timestamp_ms = Some(self.timestamp("timestamp")?);
-                match self.token() {
+                match self.lexer.next() {
                     Token::Linebreak => {}
                     Token::Comment => self.exemplar()?,
                     got => return Err(self.error("expected next entry after timestamp", got)),
@@ -294,14 +217,14 @@ impl<'a> OpenMetricsParser<'a> {
 
     fn exemplar(&mut self) -> Result<(), ParseError> {
         self.label_list(true)?;
-        let token = self.token();
+        let token = self.lexer.next();
         self.value(token, "exemplar labels")?;
-        match self.token() {
+        match self.lexer.next() {
             Token::Eof => Err(no_end()),
             Token::Linebreak => Ok(()),
             Token::Timestamp => {
                 self.timestamp("exemplar timestamp")?;
-                match self.token() {
+                match self.lexer.next() {
                     Token::Linebreak => Ok(()),
                     got => Err(self.error("expected next entry after exemplar timestamp", got)),
                 }
@@ -314,13 +237,13 @@ impl<'a> OpenMetricsParser<'a> {
         if token != Token::Value {
             return Err(self.error(&format!("expected value after {after}"), token));
         }
-        let value = number::parse(&self.body[self.start + 1..self.pos]);
+        let value = number::parse(&self.lexer.body[self.lexer.start + 1..self.lexer.pos]);
         let value = value.map_err(|e| self.while_parsing(&e.0))?;
         Ok(if value.is_nan() { NORMAL_NAN } else { value })
     }
 
     fn timestamp(&mut self, what: &str) -> Result<i64, ParseError> {
-        let seconds = number::parse(&self.body[self.start + 1..self.pos]);
+        let seconds = number::parse(&self.lexer.body[self.lexer.start + 1..self.lexer.pos]);
         let seconds = seconds.map_err(|e| self.while_parsing(&e.0))?;
         if !seconds.is_finite() {
             let shown = model::number::format_f(seconds);
@@ -330,179 +253,18 @@ impl<'a> OpenMetricsParser<'a> {
     }
 
     fn while_parsing(&self, error: &str) -> ParseError {
-        let shown = quote_bytes(&self.body[self.entry..self.pos]);
+        let shown = quote_bytes(&self.lexer.body[self.entry..self.lexer.pos]);
         ParseError(format!("{error} while parsing: {shown}"))
     }
 
     fn error(&self, expected: &str, got: Token) -> ParseError {
-        let end = self.body.len().min(self.pos + 1);
+        let end = self.lexer.body.len().min(self.lexer.pos + 1);
         ParseError(format!(
             "{expected}, got {} ({}) while parsing: {}",
-            quote_bytes(&self.body[self.start.min(end)..end]),
+            quote_bytes(&self.lexer.body[self.lexer.start.min(end)..end]),
             go_quote(got.name()),
-            quote_bytes(&self.body[self.entry.min(end)..end]),
+            quote_bytes(&self.lexer.body[self.entry.min(end)..end]),
         ))
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.body.get(self.pos).copied()
-    }
-
-    /// Takes the next byte if it is `byte`.
-    fn take(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.pos += usize::from(found);
-        found
-    }
-
-    fn skip_while(&mut self, accept: impl Fn(u8) -> bool) -> usize {
-        let rest = self.body.get(self.pos..).unwrap_or_default();
-        let len = rest.iter().take_while(|b| accept(**b)).count();
-        self.pos += len;
-        len
-    }
-
-    fn go(&mut self, token: Token, next: State) -> Token {
-        self.state = next;
-        token
-    }
-
-    /// The next token.
-    fn token(&mut self) -> Token {
-        self.start = self.pos;
-        let Some(first) = self.peek() else { return Token::Eof };
-        match self.state {
-            State::Init if first == b'#' => {
-                self.pos += 1;
-                if !self.take(b' ') {
-                    return Token::Invalid;
-                }
-                // The mark belongs to the token behind it.
-                self.keyword()
-            }
-            State::Init if first == b'{' => {
-                self.pos += 1;
-                self.go(Token::BraceOpen, State::Labels)
-            }
-            State::Init => self.word(is_metric_start, Token::MetricName, State::Value),
-            State::Meta1 if first == b'"' => self.quoted(true, Token::MetricName, State::Meta2),
-            State::Meta1 => self.word(is_metric_start, Token::MetricName, State::Meta2),
-            State::Meta2 => {
-                if !self.take(b' ') {
-                    return Token::Invalid;
-                }
-                self.skip_while(|b| b != b'\n');
-                if self.take(b'\n') { self.go(Token::Text, State::Init) } else { Token::Invalid }
-            }
-            State::Labels | State::Exemplar => self.label_token(first),
-            State::LabelValue => self.quoted(false, Token::LabelValue, State::Labels),
-            State::ExemplarValue if first == b'"' => {
-                self.quoted(false, Token::LabelValue, State::Exemplar)
-            }
-            State::ExemplarValue => self.field(Token::Value, State::ExemplarTimestamp),
-            State::Value if first == b'{' => {
-                self.pos += 1;
-                self.go(Token::BraceOpen, State::Labels)
-            }
-            State::Value => self.field(Token::Value, State::Timestamp),
-            State::Timestamp | State::ExemplarTimestamp if first == b'\n' => {
-                self.pos += 1;
-                self.go(Token::Linebreak, State::Init)
-            }
-            State::Timestamp if self.body[self.pos..].starts_with(b" # {") => {
-                self.pos += 4;
-                self.go(Token::Comment, State::Exemplar)
-            }
-            State::Timestamp => self.field(Token::Timestamp, State::Timestamp),
-            State::ExemplarTimestamp => self.field(Token::Timestamp, State::ExemplarTimestamp),
-        }
-    }
-
-    /// What stands behind `# `.
-    fn keyword(&mut self) -> Token {
-        let rest = &self.body[self.pos..];
-        let mut longest = 0;
-        for (word, token, next) in [
-            (&b"HELP "[..], Token::Help, State::Meta1),
-            (b"TYPE ", Token::Type, State::Meta1),
-            (b"UNIT ", Token::Unit, State::Meta1),
-            (b"EOF", Token::EofWord, State::Init),
-        ] {
-            let same = rest.iter().zip(word).take_while(|(a, b)| a == b).count();
-            longest = longest.max(same);
-            if same == word.len() {
-                self.pos += same;
-                if token == Token::EofWord {
-                    self.take(b'\n');
-                }
-                return self.go(token, next);
-            }
-        }
-        self.pos += longest;
-        Token::Invalid
-    }
-
-    fn label_token(&mut self, first: u8) -> Token {
-        let exemplar = self.state == State::Exemplar;
-        let same = self.state;
-        let one = |exemplar, of_exemplar, of_series| if exemplar { of_exemplar } else { of_series };
-        match first {
-            b'}' => {
-                self.pos += 1;
-                self.go(Token::BraceClose, one(exemplar, State::ExemplarValue, State::Value))
-            }
-            b'=' => {
-                self.pos += 1;
-                self.go(Token::Equal, one(exemplar, State::ExemplarValue, State::LabelValue))
-            }
-            b',' => {
-                self.pos += 1;
-                Token::Comma
-            }
-            b'"' => self.quoted(!exemplar, Token::QuotedString, same),
-            _ => self.word(is_name_start, Token::LabelName, same),
-        }
-    }
-
-    fn word(&mut self, starts: fn(u8) -> bool, token: Token, next: State) -> Token {
-        if !self.peek().is_some_and(starts) {
-            return Token::Invalid;
-        }
-        self.skip_while(|b| starts(b) || b.is_ascii_digit());
-        self.go(token, next)
-    }
-
-    /// A string in double quotes; `lines` says whether it may have line breaks.
-    fn quoted(&mut self, lines: bool, token: Token, next: State) -> Token {
-        if !self.take(b'"') {
-            return Token::Invalid;
-        }
-        loop {
-            match self.peek() {
-                None => return Token::Invalid,
-                Some(b'\n') if !lines => return Token::Invalid,
-                Some(b'\\') => {
-                    self.pos += 1;
-                    if self.peek().is_none_or(|b| b == b'\n') {
-                        return Token::Invalid;
-                    }
-                }
-                Some(b'"') => {
-                    self.pos += 1;
-                    return self.go(token, next);
-                }
-                Some(_) => {}
-            }
-            self.pos += 1;
-        }
-    }
-
-    /// A space and what follows up to the next one.
-    fn field(&mut self, token: Token, next: State) -> Token {
-        if self.take(b' ') && self.skip_while(|b| b != b' ' && b != b'\n') > 0 {
-            return self.go(token, next);
-        }
-        Token::Invalid
     }
 }
 

@@ -10,8 +10,9 @@ use model::number::go_quote;
 use model::value::NORMAL_NAN;
 use model::{Labels, MetricType};
 
-use super::lexer::{Lexer, Token};
+use super::lexer::Lexer;
 use super::series::{Collector, unescape};
+use super::token::Token;
 use super::{ParseError, number, quote_bytes};
 
 /// One entry of a body.
