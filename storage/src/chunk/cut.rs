@@ -3,6 +3,11 @@
 //! A chunk aims at a number of samples (floats) or bytes (histograms). A quarter of the way there
 //! its end is predicted so that the chunks of one chunk range come out even; it never crosses the
 //! range, and hard limits stop a prediction that went wrong.
+//!
+//! In one thing float chunks go their own way: Prometheus's are full in all series at the same time,
+//! so that the open ones of a head take twice their mean at times and are written in bursts. Here
+//! every series ends its chunks at times of its own. A chunk range has one more of them for it, until
+//! it is cut as a block, where short ones are joined.
 
 /// Samples a float chunk aims at.
 pub const SAMPLES_PER_CHUNK: usize = 120;
@@ -32,6 +37,48 @@ pub fn range_end(t: i64, width: i64) -> i64 {
     (t / width).wrapping_mul(width).wrapping_add(width)
 }
 
+/// The shortest chunk at the begin of a chunk range, as a share of those in the middle. What is
+/// shorter is part of the next one.
+const SHORTEST_FIRST: f64 = 0.3;
+/// The shortest one at its end.
+const SHORTEST_LAST: f64 = 0.05;
+
+/// The times at which the float chunks of a series end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// Width of the chunk range.
+    pub width: i64,
+    /// Samples a chunk aims at.
+    pub samples: usize,
+    /// Where among other series this one stands: any number, best counted up.
+    pub series: u64,
+}
+
+impl Ends {
+    /// Where a chunk should end that has taken from `start` to `current` for a quarter of its way;
+    /// `max` is the end of its range. A range has one more than [`predicted_end`] gives a whole one,
+    /// at a distance from its start that tells series apart, the first and the last shorter or longer
+    /// for it.
+    fn spread(self, start: i64, current: i64, max: i64) -> i64 {
+        let aim = current.wrapping_sub(start).wrapping_add(1) as f64 * 4.0;
+        let width = self.width as f64;
+        let count = (width / aim).floor();
+        if count < 1.0 {
+            return max;
+        }
+        let length = width / (count + SHORTEST_FIRST + SHORTEST_LAST);
+        // Multiples of the golden ratio are spread evenly, however many there are.
+        let phase = self.series.wrapping_mul(0x9e37_79b9_7f4a_7c15) as f64 / 2f64.powi(64);
+        // In chunks since the start of the range.
+        let begun = (width - max.wrapping_sub(start) as f64) / length;
+        let end = ((begun + SHORTEST_FIRST - phase).ceil() + phase) * length;
+        if end > width - SHORTEST_LAST * length {
+            return max;
+        }
+        max.wrapping_sub(self.width).wrapping_add(end as i64)
+    }
+}
+
 /// Where a chunk should end that has taken from `start` to `current` for `1 / ratio` of its way, if
 /// the chunks up to `max` are to be equally long.
 pub fn predicted_end(start: i64, current: i64, max: i64, ratio: f64) -> i64 {
@@ -42,14 +89,26 @@ pub fn predicted_end(start: i64, current: i64, max: i64, ratio: f64) -> i64 {
 
 /// Whether a float sample at `t` must go to a new chunk. `next_at` is the series' planned end,
 /// [`range_end`] when a chunk starts; it is refined here. After a cut the caller sets it anew.
-pub fn float_cut(next_at: &mut i64, open: OpenChunk, t: i64, samples_per_chunk: usize) -> bool {
+#[inline]
+pub fn float_cut(next_at: &mut i64, open: OpenChunk, t: i64, ends: Ends) -> bool {
     if open.bytes > MAX_FLOAT_BYTES_BEFORE_APPEND {
         return true;
     }
-    if open.samples == samples_per_chunk / 4 {
-        *next_at = predicted_end(open.min_time, open.max_time, *next_at, 4.0);
+    if open.samples == ends.samples / 4 {
+        *next_at = predicted_float_end(*next_at, open, ends);
     }
-    t >= *next_at || open.samples >= samples_per_chunk * 2
+    t >= *next_at || open.samples >= ends.samples * 2
+}
+
+/// Samples so large that the longest chunks would be cut for their bytes, and be more than they
+/// need, make even chunks.
+#[cold]
+fn predicted_float_end(max: i64, open: OpenChunk, ends: Ends) -> i64 {
+    if open.bytes * 6 > MAX_FLOAT_BYTES_BEFORE_APPEND {
+        predicted_end(open.min_time, open.max_time, max, 4.0)
+    } else {
+        ends.spread(open.min_time, open.max_time, max)
+    }
 }
 
 /// Whether a histogram sample at `t` must go to a new chunk, its layout aside. `predicted` tells
@@ -92,6 +151,54 @@ mod tests {
             (0, 250, 1000, 4.0, 1000),
         ] {
             assert_eq!(predicted_end(start, current, max, ratio), end);
+        }
+    }
+
+    /// The chunks of `series` series over a whole range, by numbers of samples.
+    fn chunks_of(series: u64, width: i64, interval: i64, offset: i64) -> Vec<usize> {
+        let ends = Ends { width, samples: SAMPLES_PER_CHUNK, series };
+        let mut lengths = Vec::new();
+        let (mut min_time, mut samples, mut next_at) = (offset, 0, width);
+        for t in (offset..width).step_by(interval as usize) {
+            let open = OpenChunk { min_time, max_time: t - interval, samples, bytes: samples * 3 };
+            if float_cut(&mut next_at, open, t, ends) {
+                lengths.push(samples);
+                (min_time, samples, next_at) = (t, 0, width);
+            }
+            samples += 1;
+        }
+        lengths.push(samples);
+        lengths
+    }
+
+    #[test]
+    fn series_end_their_chunks_at_different_times() {
+        for (interval, most) in
+            [(60_000, 1), (30_000, 2), (20_000, 3), (15_000, 4), (10_000, 6), (5000, 12)]
+        {
+            let mut ages = vec![0; (7_200_000 / interval) as usize];
+            for series in 0..1000 {
+                let lengths = chunks_of(series, 7_200_000, interval, series as i64 % interval);
+                assert!(lengths.len() <= most + 1, "{lengths:?} every {interval} ms");
+                assert!(lengths.iter().all(|n| (4..=160).contains(n)), "{lengths:?}");
+                let all = lengths.iter().flat_map(|n| 1..=*n);
+                ages.iter_mut().zip(all).for_each(|(sum, n)| *sum += n);
+            }
+            // The mean open chunk never holds more samples than that; Prometheus's 120.
+            let highest = ages.iter().max().unwrap() / 1000;
+            assert!(highest <= 66, "{highest} every {interval} ms");
+        }
+    }
+
+    #[test]
+    fn no_time_is_too_strange_for_an_end() {
+        for start in [i64::MIN, -1, 0, i64::MAX] {
+            for (width, max) in [(1, i64::MAX), (i64::MAX, i64::MIN), (7_200_000, 0)] {
+                let ends = Ends { width, samples: 120, series: u64::MAX };
+                let bytes = start as usize & 0xff;
+                let open = OpenChunk { min_time: start, max_time: !start, samples: 30, bytes };
+                float_cut(&mut max.clone(), open, start, ends);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Compaction: what to merge, what to throw away, and writing the merge.
 
+mod join;
 mod overlap;
 mod plan;
 mod retention;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, QueryError, TimeRange};
 
+use super::join::join_short;
 use crate::block::{BlockMeta, BlockStats, CHUNKS_DIR, INDEX_FILENAME, TMP_FOR_CREATION};
 use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
 use crate::chunkfile;
@@ -34,6 +35,8 @@ pub struct WriteOptions<'a> {
     pub xor2: bool,
     /// Whether the chunks stay in the page cache. The index always does: it is opened next.
     pub caching: Caching,
+    /// Float chunks that a head ended early are joined up to so many samples; 0 = not at all.
+    pub join_samples: usize,
     /// Told of every chunk written, with its number of samples.
     pub on_chunk: Option<&'a ChunkObserver<'a>>,
 }
@@ -285,6 +288,8 @@ impl<'a> Writer<'a> {
             let merged = self.merged(parts)?;
             gathered.clear();
             gathered.extend(merged.into_iter().map(SourceChunk::Made));
+        } else if gathered.len() > 1 && self.options.join_samples > 0 {
+            join_short(&mut gathered, self.options.join_samples)?;
         }
         for one in &gathered {
             self.chunk(one)?;

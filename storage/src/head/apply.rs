@@ -12,7 +12,7 @@ use super::mmap::HeadChunks;
 use super::open::{BoxedChunk, as_value, encoding_of};
 use super::series::{Cold, Hot, MappedChunk, OpenKind, Page, Records};
 use super::tail::TailSink;
-use crate::chunk::cut::{OpenChunk, float_cut, range_end};
+use crate::chunk::cut::{Ends, OpenChunk, float_cut, range_end};
 use crate::chunk::xor::XorState;
 use crate::chunk::{ChunkError, Encoding};
 
@@ -33,6 +33,14 @@ pub(crate) struct Apply<'a> {
     pub chunks: &'a HeadChunks,
     /// What was done.
     pub done: Done,
+}
+
+impl Apply<'_> {
+    /// When the float chunks of a series end.
+    #[inline]
+    fn ends(&self, series_ref: u64) -> Ends {
+        Ends { width: self.chunk_range, samples: self.samples_per_chunk, series: series_ref }
+    }
 }
 
 /// Sums of one [`Apply`].
@@ -161,7 +169,8 @@ impl Series<'_> {
                 samples: usize::from(hot.xor.samples()),
                 bytes: hot.tail.len_bytes(),
             };
-            if float_cut(&mut hot.next_at, open, t, apply.samples_per_chunk)
+            let ends = apply.ends(self.records.cold[self.place].series_ref);
+            if float_cut(&mut hot.next_at, open, t, ends)
                 || too_long(hot.min_t, t)
             {
                 self.close(apply);
@@ -188,7 +197,8 @@ impl Series<'_> {
         let fits = match (hot.open, cold.boxed()) {
             (OpenKind::Boxed, Some(open)) if open.encoding() == Encoding::Xor2 => {
                 let state = open.state(hot.min_t);
-                !float_cut(&mut hot.next_at, state, t, apply.samples_per_chunk)
+                let ends = apply.ends(cold.series_ref);
+                !float_cut(&mut hot.next_at, state, t, ends)
                     && !too_long(hot.min_t, t)
             }
             _ => false,

@@ -1,22 +1,23 @@
 //! Tail: where the bits of an open XOR chunk stand. The last ones inline in the series' record, full
-//! 48-byte pieces before them in a slab shared by the page.
+//! 50-byte pieces before them in a slab shared by the page.
 //!
-//! What must hold: a chain of blocks belongs to one open chunk; `blocks × 48` bytes and then the
+//! What must hold: a chain of blocks belongs to one open chunk; `blocks × 50` bytes and then the
 //! tail's bits, the sample count's two bytes first, are the chunk's data.
 
 use crate::encoding::BitSink;
 
 /// Bytes of a block.
-pub(crate) const BLOCK_BYTES: usize = 48;
+pub(crate) const BLOCK_BYTES: usize = 50;
 /// A 64-bit write always fits behind an unspilled tail.
 pub(crate) const TAIL_BYTES: usize = BLOCK_BYTES + 8;
-const NONE: u32 = u32::MAX;
-/// Blocks are allocated this many at a time.
-const SEGMENT: usize = 32;
+const NONE: u16 = u16::MAX;
+/// Blocks are allocated this many at a time: 2 KiB, which allocators have a size for.
+const SEGMENT: usize = 39;
 
+// A page's series have 255 blocks each at most, so there is a number for each of them.
 #[derive(Clone, Copy, Debug)]
 struct Block {
-    next: u32,
+    next: u16,
     data: [u8; BLOCK_BYTES],
 }
 
@@ -24,7 +25,7 @@ struct Block {
 #[derive(Debug)]
 pub(crate) struct Slab {
     segments: Vec<Box<[Block]>>,
-    free: u32,
+    free: u16,
     used: usize,
 }
 
@@ -41,19 +42,19 @@ impl Slab {
         list + self.segments.len() * SEGMENT * size_of::<Block>()
     }
 
-    fn block(&mut self, at: u32) -> &mut Block {
+    fn block(&mut self, at: u16) -> &mut Block {
         &mut self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
     }
 
-    fn get(&self, at: u32) -> &Block {
+    fn get(&self, at: u16) -> &Block {
         &self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
     }
 
-    fn allocate(&mut self) -> u32 {
+    fn allocate(&mut self) -> u16 {
         if self.free == NONE {
-            let base = (self.segments.len() * SEGMENT) as u32;
+            let base = (self.segments.len() * SEGMENT) as u16;
             let block = |i: usize| Block {
-                next: if i + 1 < SEGMENT { base + i as u32 + 1 } else { NONE },
+                next: if i + 1 < SEGMENT { base + i as u16 + 1 } else { NONE },
                 data: [0; BLOCK_BYTES],
             };
             self.segments.push((0..SEGMENT).map(block).collect());
@@ -65,7 +66,7 @@ impl Slab {
         at
     }
 
-    fn release(&mut self, at: u32) {
+    fn release(&mut self, at: u16) {
         let free = self.free;
         self.block(at).next = free;
         self.free = at;
@@ -80,7 +81,7 @@ impl Slab {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tail {
     /// The last block of the chain; its `next` is the first.
-    last: u32,
+    last: u16,
     /// Bits in `bytes`.
     bits: u16,
     /// Blocks of the chain; an open chunk never has more than 255 (12 KiB).
@@ -160,7 +161,7 @@ impl BitSink for TailSink<'_> {
         let bits = u32::from(tail.bits);
         let (at, used) = ((bits / 8) as usize, bits % 8);
         let value = value << (64 - n);
-        // `at` ≤ 47 before every write, so eight bytes and the carry always fit.
+        // `at` ≤ 49 before every write, so eight bytes and the carry always fit.
         if let Some(word) = tail.bytes.get_mut(at..at + 8).and_then(|b| b.first_chunk_mut::<8>()) {
             *word = (u64::from_be_bytes(*word) | value >> used).to_be_bytes();
         }
