@@ -6,8 +6,8 @@
 //!
 //! In one thing float chunks go their own way: Prometheus's are full in all series at the same time,
 //! so that the open ones of a head take twice their mean at times and are written in bursts. Here
-//! every series ends its chunks at times of its own. A chunk range has one more of them for it, until
-//! it is cut as a block, where short ones are joined.
+//! every series ends its chunks at times of its own, and they are shorter; when a block is cut, short
+//! ones are joined.
 
 /// Samples a float chunk aims at.
 pub const SAMPLES_PER_CHUNK: usize = 120;
@@ -56,17 +56,17 @@ pub struct Ends {
 
 impl Ends {
     /// Where a chunk should end that has taken from `start` to `current` for a quarter of its way;
-    /// `max` is the end of its range. A range has one more than [`predicted_end`] gives a whole one,
-    /// at a distance from its start that tells series apart, the first and the last shorter or longer
-    /// for it.
+    /// `max` is the end of its range. A range has half as many more as [`predicted_end`] gives a whole
+    /// one, at a distance from its start that tells series apart, the first and the last shorter or
+    /// longer for it.
     fn spread(self, start: i64, current: i64, max: i64) -> i64 {
         let aim = current.wrapping_sub(start).wrapping_add(1) as f64 * 4.0;
         let width = self.width as f64;
-        let count = (width / aim).floor();
-        if count < 1.0 {
+        let count = (width * 1.5 / aim).round();
+        if count < 2.0 {
             return max;
         }
-        let length = width / (count + SHORTEST_FIRST + SHORTEST_LAST);
+        let length = width / (count - 1.0 + SHORTEST_FIRST + SHORTEST_LAST);
         // Multiples of the golden ratio are spread evenly, however many there are.
         let phase = self.series.wrapping_mul(0x9e37_79b9_7f4a_7c15) as f64 / 2f64.powi(64);
         // In chunks since the start of the range.
@@ -174,19 +174,19 @@ mod tests {
     #[test]
     fn series_end_their_chunks_at_different_times() {
         for (interval, most) in
-            [(60_000, 1), (30_000, 2), (20_000, 3), (15_000, 4), (10_000, 6), (5000, 12)]
+            [(60_000, 2), (30_000, 3), (20_000, 5), (15_000, 6), (10_000, 9), (5000, 19)]
         {
             let mut ages = vec![0; (7_200_000 / interval) as usize];
             for series in 0..1000 {
                 let lengths = chunks_of(series, 7_200_000, interval, series as i64 % interval);
-                assert!(lengths.len() <= most + 1, "{lengths:?} every {interval} ms");
-                assert!(lengths.iter().all(|n| (4..=160).contains(n)), "{lengths:?}");
+                assert!(lengths.len() <= most, "{lengths:?} every {interval} ms");
+                assert!(lengths.iter().all(|n| (4..=135).contains(n)), "{lengths:?}");
                 let all = lengths.iter().flat_map(|n| 1..=*n);
                 ages.iter_mut().zip(all).for_each(|(sum, n)| *sum += n);
             }
             // The mean open chunk never holds more samples than that; Prometheus's 120.
             let highest = ages.iter().max().unwrap() / 1000;
-            assert!(highest <= 66, "{highest} every {interval} ms");
+            assert!(highest <= 56, "{highest} every {interval} ms");
         }
     }
 

@@ -253,7 +253,7 @@ impl Db {
             xor2: self.runtime().float_encoding == super::FloatEncoding::Xor2,
             // What leaves the head is what queries ask for most.
             caching: if first_level { Caching::Cached } else { Caching::Uncached },
-            // The longest that stays when a short chunk and one of the usual length were not joined.
+            // Two of the usual length in a head, and a bit.
             join_samples: usize::from(self.options.samples_per_chunk) * 7 / 4,
             on_chunk: first_level.then_some(&observe),
         };

@@ -279,6 +279,8 @@ impl Appender for HeadAppender {
     fn commit(mut self: Box<Self>) -> Result<(), AppendError> {
         let staged = std::mem::take(&mut self.staged);
         let new = std::mem::take(&mut self.new);
+        // What is created must not copy the list of runs for a snapshot that nobody needs any more.
+        self.refs = RefSnapshot::default();
         let floats = staged.floats().min(MAX_EXPECTED);
         self.head.expected_floats.store(floats, Ordering::Relaxed);
         let admitted = std::mem::take(&mut self.admitted);

@@ -89,17 +89,30 @@ impl Symbols {
         pair.name == name && text_at(&self.segments, pair.value) == value
     }
 
+    /// Whether `id` is that of this name.
+    pub fn is_name(&self, id: NameId, name: &str) -> bool {
+        self.names.get(id as usize).is_some_and(|n| &*n.text == name)
+    }
+
+    /// The id of a name, which is created if need be.
+    pub fn intern_name(&mut self, name: &str) -> NameId {
+        if let Some(&id) = self.name_ids.get(name) {
+            return id;
+        }
+        let id = self.names.len() as NameId;
+        self.names.push(Name { text: name.into(), pairs: Vec::new() });
+        self.name_ids.insert(name.into(), id);
+        id
+    }
+
     /// The id of a pair, which is created if need be.
     pub fn intern(&mut self, name: &str, value: &str) -> PairId {
-        let name_id = match self.name_ids.get(name) {
-            Some(&id) => id,
-            None => {
-                let id = self.names.len() as NameId;
-                self.names.push(Name { text: name.into(), pairs: Vec::new() });
-                self.name_ids.insert(name.into(), id);
-                id
-            }
-        };
+        let name_id = self.intern_name(name);
+        self.intern_value(name_id, value)
+    }
+
+    /// The same for a name that has its id.
+    pub fn intern_value(&mut self, name_id: NameId, value: &str) -> PairId {
         if let Some(id) = self.pair_id(name_id, value) {
             return id;
         }

@@ -8,7 +8,7 @@ use model::labels::LabelsIter;
 
 use super::{HeadIndex, SlotList, spread};
 use crate::head::series::Slot;
-use crate::head::symbols::PairId;
+use crate::head::symbols::{NameId, PairId};
 
 /// A label position: the pair the last series had there, and the slots with it that are not in its
 /// list yet.
@@ -16,6 +16,7 @@ use crate::head::symbols::PairId;
 struct Position {
     /// Name and value as [`model::Labels::as_bytes`] has them.
     label: Vec<u8>,
+    name: NameId,
     pair: PairId,
     first: Slot,
     /// Behind the last slot of the run; `first` when there is none.
@@ -90,7 +91,12 @@ impl<'i> Bulk<'i> {
             if position.label != label {
                 let mut one = LabelsIter::new(label);
                 let Some((name, value)) = one.next() else { break };
-                let pair = self.index.symbols.intern(name, value);
+                // It nearly always is the value that changes.
+                let symbols = &mut self.index.symbols;
+                if !symbols.is_name(position.name, name) {
+                    position.name = symbols.intern_name(name);
+                }
+                let pair = symbols.intern_value(position.name, value);
                 self.index.end_run(position);
                 position.label.clear();
                 position.label.extend_from_slice(label);
@@ -182,6 +188,12 @@ impl SlotList {
     fn insert_run(&mut self, first: Slot, next: Slot) {
         let run = (next - first) as usize;
         match self {
+            // Slots mostly come in order, and a look at the last container is cheap.
+            SlotList::Many(map) if run == 1 => {
+                if map.try_push(first).is_err() {
+                    map.insert(first);
+                }
+            }
             SlotList::Many(map) => {
                 map.insert_range(first..next);
             }

@@ -51,6 +51,8 @@ impl Replay<'_> {
             bulk.finish();
         }
         self.head.reserve_ref(last_ref);
+        // Or the list of runs would be copied whenever it grows; the next look-up asks again.
+        self.refs = RefSnapshot::default();
         self.head.create_slots(&created);
         if !self.found.is_empty() {
             let mut worker = Worker::new(self.head);
