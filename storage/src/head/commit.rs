@@ -236,15 +236,16 @@ impl Head {
         self.count_created(created);
     }
 
-    fn count_created(&self, created: &[(Slot, u64)]) {
+    /// Lets series whose records are made, or will be before anybody looks, be found by ref.
+    pub(super) fn count_created(&self, created: &[(Slot, u64)]) {
         self.refs.insert_all(created);
-        created.iter().for_each(|&(slot, series_ref)| self.order.add(slot, series_ref));
+        self.order.add_all(created);
         self.metrics.series.add(created.len() as u64);
         self.metrics.series_created.add(created.len() as u64);
     }
 
     /// Empties the records of slots and gives them their refs.
-    fn reset_slots(&self, slots: &[(Slot, u64)]) {
+    pub(super) fn reset_slots(&self, slots: &[(Slot, u64)]) {
         for run in slots.chunk_by(|a, b| page_number(a.0) == page_number(b.0)) {
             let number = run.first().map_or(0, |(slot, _)| page_number(*slot));
             let Some(page) = self.pages.get_or_make(number) else { continue };

@@ -17,16 +17,18 @@ pub(crate) struct SlotOrder {
 }
 
 impl SlotOrder {
-    /// A series gets a slot.
-    pub fn add(&self, slot: Slot, series_ref: u64) {
+    /// Series get slots, one after another.
+    pub fn add_all(&self, created: &[(Slot, u64)]) {
         if !self.is_kept() {
             return;
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|(s, r)| slot <= s || series_ref <= r) {
-            self.broken.store(true, Ordering::Release);
+        for &(slot, series_ref) in created {
+            if last.is_some_and(|(s, r)| slot <= s || series_ref <= r) {
+                self.broken.store(true, Ordering::Release);
+            }
+            *last = Some((slot, series_ref));
         }
-        *last = Some((slot, series_ref));
     }
 
     /// Nothing was created yet.

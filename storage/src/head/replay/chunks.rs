@@ -52,13 +52,12 @@ impl Found {
         self.series.keys().copied().max().unwrap_or(0)
     }
 
-    /// Whether nothing is left.
-    pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
-    }
-
     /// The chunks under a ref.
+    #[inline]
     pub fn take(&mut self, series_ref: u64) -> Option<Attached> {
+        if self.series.is_empty() {
+            return None;
+        }
         self.series.remove(&series_ref)
     }
 }

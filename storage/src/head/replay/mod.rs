@@ -3,7 +3,7 @@
 //!
 //! One thread decodes. This one applies what concerns series as such, in log order (new series,
 //! refs that mean the same labels, tombstones, exemplars, metadata), and rewrites the refs of samples
-//! to slots; threads that share the pages among them put the samples in. What must hold afterwards:
+//! to slots; threads that share the pages among them make the records and put the samples in. What must hold afterwards:
 //! every sample that was ever acknowledged and is not in a block can be read, unless the log was
 //! corrupt before it; refs of the log and of `chunks_head` are never given out again. A sample that
 //! is not newer than the last of its series is in a chunk already, or lost to a newer one when it was
@@ -187,7 +187,10 @@ impl<'h> Replay<'h> {
             Decoded::Histograms(histograms) => self.histograms(histograms, shards),
             Decoded::Tombstones(stones) => self.tombstones(&stones, shards),
             Decoded::Exemplars(exemplars) => self.exemplars(exemplars),
-            Decoded::Metadata(metadata) => self.metadata(metadata),
+            Decoded::Metadata(metadata) => {
+                shards.settle();
+                self.metadata(metadata);
+            }
             Decoded::Markers(_) => {}
         }
     }

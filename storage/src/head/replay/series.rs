@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Replay;
-use super::shards::{Shards, Worker};
+use super::shards::Shards;
 use crate::head::apply::Series;
 use crate::head::evict::chunks_of;
 use crate::head::index::{Bulk, Found};
@@ -53,15 +53,10 @@ impl Replay<'_> {
         self.head.reserve_ref(last_ref);
         // Or the list of runs would be copied whenever it grows; the next look-up asks again.
         self.refs = RefSnapshot::default();
-        self.head.create_slots(&created);
-        if !self.found.is_empty() {
-            let mut worker = Worker::new(self.head);
-            for &(slot, series_ref) in &created {
-                if let Some(attached) = self.found.take(series_ref) {
-                    worker.attach(slot, attached);
-                }
-            }
-            self.head.add_done(worker.done());
+        self.head.count_created(&created);
+        shards.create(created, &mut self.found);
+        if !known.is_empty() {
+            shards.settle();
         }
         for (slot, series_ref) in known {
             self.repeated(slot, series_ref, shards);

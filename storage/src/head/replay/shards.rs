@@ -10,6 +10,7 @@ use model::columns::HistogramValue;
 use model::value::is_stale_nan;
 use model::{FloatHistogram, Histogram};
 
+use super::chunks::Found;
 use super::pool::Pool;
 use crate::head::Head;
 use crate::head::apply::{Apply, Done, Series};
@@ -19,8 +20,8 @@ use crate::wal::WalError;
 
 /// Samples gathered before they are handed over.
 const BATCH: usize = 4096;
-/// Batches that wait for a thread at most.
-const AHEAD: usize = 4;
+/// Batches that wait for a thread at most: of samples, or new series.
+const AHEAD: usize = 8;
 /// More threads would wait for the one that decodes.
 const MAX_SHARDS: usize = 8;
 
@@ -48,7 +49,15 @@ pub(super) struct Attached {
     pub late: Vec<MappedChunk>,
 }
 
+/// A series that has its place in the index.
+struct Created {
+    slot: Slot,
+    series_ref: u64,
+    attached: Option<Attached>,
+}
+
 enum Work {
+    Create(Vec<Created>),
     Floats(Vec<SlotFloat>),
     Histograms(Vec<SlotHistogram>),
     Attach(Slot, Attached),
@@ -66,6 +75,8 @@ struct Shard<'scope> {
 /// The threads, as the one that reads the log sees them.
 pub(super) struct Shards<'scope> {
     shards: Vec<Shard<'scope>>,
+    /// Whether records may not be made yet.
+    creating: bool,
     spent: &'scope Pool<Vec<SlotFloat>>,
 }
 
@@ -90,12 +101,39 @@ impl<'scope> Shards<'scope> {
             })?;
             shards.push(Shard { send, floats: Vec::new(), histograms: Vec::new(), thread });
         }
-        Ok(Shards { shards, spent })
+        Ok(Shards { shards, creating: false, spent })
     }
 
     fn of(&mut self, slot: Slot) -> Option<&mut Shard<'scope>> {
         let count = self.shards.len();
         self.shards.get_mut(page_number(slot) % count.max(1))
+    }
+
+    /// Has the records of new series made, with the chunks that were found for them.
+    pub fn create(&mut self, created: Vec<(Slot, u64)>, found: &mut Found) {
+        if created.is_empty() {
+            return;
+        }
+        self.creating = true;
+        let count = self.shards.len().max(1);
+        let mut parts: Vec<Vec<Created>> = Vec::new();
+        parts.resize_with(count, Vec::new);
+        for (slot, series_ref) in created {
+            let attached = found.take(series_ref);
+            parts[page_number(slot) % count].push(Created { slot, series_ref, attached });
+        }
+        for (shard, part) in self.shards.iter().zip(parts) {
+            if !part.is_empty() {
+                shard.send(Work::Create(part));
+            }
+        }
+    }
+
+    /// Waits until all records are made.
+    pub fn settle(&mut self) {
+        if self.creating {
+            self.barrier();
+        }
     }
 
     /// A float goes its way.
@@ -143,6 +181,7 @@ impl<'scope> Shards<'scope> {
         drop(send);
         // Ends when the last thread has answered, or is gone.
         while done.recv().is_ok() {}
+        self.creating = false;
     }
 
     /// Waits for the threads and sums up what they did.
@@ -202,6 +241,7 @@ impl<'h> Worker<'h> {
     fn run(mut self, receive: &Receiver<Work>, spent: &Pool<Vec<SlotFloat>>) -> Done {
         while let Ok(work) = receive.recv() {
             match work {
+                Work::Create(created) => self.create(created),
                 Work::Floats(floats) => {
                     self.floats(&floats);
                     spent.give(floats);
@@ -213,6 +253,16 @@ impl<'h> Worker<'h> {
             }
         }
         self.done()
+    }
+
+    fn create(&mut self, created: Vec<Created>) {
+        let slots: Vec<(Slot, u64)> = created.iter().map(|c| (c.slot, c.series_ref)).collect();
+        self.head.reset_slots(&slots);
+        for Created { slot, attached, .. } in created {
+            if let Some(attached) = attached {
+                self.attach(slot, attached);
+            }
+        }
     }
 
     /// What was done.

@@ -283,10 +283,11 @@ impl Head {
     fn restore_order(&self) {
         for (first_slot, page) in self.pages.iter() {
             let records = page.lock();
-            for (slot, cold) in (first_slot..).zip(&records.cold).filter(|(_, c)| c.series_ref != 0)
-            {
-                self.order.add(slot, cold.series_ref);
-            }
+            let series: Vec<(Slot, u64)> = (first_slot..)
+                .zip(records.cold.iter().map(|cold| cold.series_ref))
+                .filter(|(_, series_ref)| *series_ref != 0)
+                .collect();
+            self.order.add_all(&series);
         }
     }
 }
