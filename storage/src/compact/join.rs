@@ -13,10 +13,7 @@ use crate::source::SourceChunk;
 const MOST_BYTES: usize = 1024;
 
 /// Joins neighbours that hold no more than `most` samples together.
-pub(super) fn join_short(
-    chunks: &mut Vec<SourceChunk<'_>>,
-    most: usize,
-) -> Result<(), ChunkError> {
+pub(super) fn join_short(chunks: &mut Vec<SourceChunk<'_>>, most: usize) -> Result<(), ChunkError> {
     let mut at = 1;
     while let [before, this] = chunks.get(at - 1..=at).unwrap_or_default() {
         match joined(before, this, most)? {

@@ -170,9 +170,7 @@ impl Series<'_> {
                 bytes: hot.tail.len_bytes(),
             };
             let ends = apply.ends(self.records.cold[self.place].series_ref);
-            if float_cut(&mut hot.next_at, open, t, ends)
-                || too_long(hot.min_t, t)
-            {
+            if float_cut(&mut hot.next_at, open, t, ends) || too_long(hot.min_t, t) {
                 self.close(apply);
                 self.open_float(apply, t);
             }
@@ -198,8 +196,7 @@ impl Series<'_> {
             (OpenKind::Boxed, Some(open)) if open.encoding() == Encoding::Xor2 => {
                 let state = open.state(hot.min_t);
                 let ends = apply.ends(cold.series_ref);
-                !float_cut(&mut hot.next_at, state, t, ends)
-                    && !too_long(hot.min_t, t)
+                !float_cut(&mut hot.next_at, state, t, ends) && !too_long(hot.min_t, t)
             }
             _ => false,
         };
