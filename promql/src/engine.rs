@@ -28,6 +28,8 @@ pub struct EngineOptions {
     pub default_subquery_step_ms: i64,
     /// Threads that compute series; 0 = one for every core.
     pub threads: usize,
+    /// Whether plans are rewritten to do less work. Answers do not depend on it; tests do.
+    pub rewrites: bool,
     pub features: Features,
 }
 
@@ -59,6 +61,7 @@ impl Default for EngineOptions {
             memory: Arc::default(),
             default_subquery_step_ms: 60_000,
             threads: 0,
+            rewrites: true,
             features: Features::default(),
         }
     }
@@ -202,8 +205,11 @@ impl Engine {
         let lookback_ms =
             options.lookback_ms.filter(|ms| *ms > 0).unwrap_or(self.options.lookback_ms);
         let default_step_ms = self.options.default_subquery_step_ms.max(1);
-        let plan = plan::build(expr, at, lookback_ms, default_step_ms)
+        let mut plan = plan::build(expr, at, lookback_ms, default_step_ms)
             .map_err(|e| EngineError::Parse(e.0))?;
+        if self.options.rewrites {
+            plan::share(&mut plan);
+        }
         let shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel, memory);
         shared.check_before_start()?;
         let querier =

@@ -79,6 +79,11 @@ impl QueryMemory {
         self.peak_samples.load(Ordering::Relaxed)
     }
 
+    /// Whether `bytes` are at most an eighth of each limit.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        [self.limit, self.pool.limit].into_iter().all(|limit| limit == 0 || bytes <= limit / 8)
+    }
+
     /// Takes `bytes` more.
     pub(crate) fn hold(&self, bytes: u64) -> Result<(), MemoryError> {
         let own = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);

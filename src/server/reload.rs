@@ -38,6 +38,7 @@ pub fn engine(
     memory: &Arc<MemoryPool>,
 ) -> Engine {
     Engine::new(EngineOptions {
+        rewrites: true,
         max_bytes: options.query.max_bytes.unwrap_or_else(memory::query_limit),
         memory: Arc::clone(memory),
         lookback_ms: options.query.lookback_ms,

@@ -18,13 +18,13 @@ use super::relabel;
 use super::scalar::Steps;
 use super::select::{Give, InstantSelector};
 use super::sort;
-use super::source::{Boxed, Clash, Row, Source, Table, merged, unnamed, unnamed_typed};
+use super::source::{Boxed, Clash, Row, Source, Table, left_first, merged, unnamed, unnamed_typed};
 use super::window::Windows;
 use super::work::{Work, failed};
 use crate::engine::EngineError;
 use crate::functions::range::{Extent, RangeFunction};
 use crate::functions::{Function, date, math};
-use crate::plan::{Kind, Node, Select, seconds};
+use crate::plan::{Kind, Node, Place, Select, seconds};
 
 /// Functions `anchored` and `smoothed` ranges make sense for.
 const ANCHORED: [&str; 5] = ["changes", "delta", "increase", "rate", "resets"];
@@ -272,7 +272,8 @@ impl<'p> Evaluator<'p> {
         let inner = self.vector(&args[0], grid, work)?;
         let mut scalars = Vec::new();
         for arg in &args[1..] {
-            scalars.push(self.scalar(arg, grid, work)?);
+            let scalar = self.scalar(arg, grid, work);
+            scalars.push(scalar.map_err(|e| left_first(&*inner, e, work))?);
         }
         let none = || Steps::Constant(1.0);
         let mut scalars = scalars.into_iter();
@@ -441,7 +442,7 @@ impl<'p> Evaluator<'p> {
         let mut place = args[0].place_for(node.rank);
         if matches!(args[0].kind, Kind::Subquery(_)) {
             // Prometheus puts a selector without position in its place.
-            place.start = 0;
+            place.start = Place::NOWHERE;
         }
         let call = RangeCall { function, input, windows, extent, params, starts, place };
         if func.name == "absent_over_time" {

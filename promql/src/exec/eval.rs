@@ -13,8 +13,9 @@ use super::result;
 use super::scalar::Steps;
 use super::select::{Give, InstantSelector, Selected};
 use super::sets;
+use super::shared::Slots;
 use super::smoothed::Smoothed;
-use super::source::{Boxed, Clash, Table, unnamed};
+use super::source::{Boxed, Clash, Table, left_first, unnamed};
 use super::tally::Tally;
 use super::top::Pick;
 use super::work::{Budget, Held, Shared, Work, failed, named, too_many_samples};
@@ -31,6 +32,7 @@ pub(crate) struct Evaluator<'p> {
     pub querier: &'p dyn Querier,
     pub plan: &'p Plan,
     pub shared: &'p Shared,
+    pub slots: Slots<'p>,
 }
 
 /// Evaluates `plan` against a view of the store.
@@ -62,7 +64,8 @@ pub(crate) fn run(
     }
     let tally = if per_step { Tally::per_step(steps) } else { Tally::default() };
     let mut work = Work::new(shared, tally);
-    let evaluator = Evaluator { selected: &selected, querier, plan, shared };
+    let evaluator =
+        Evaluator { selected: &selected, querier, plan, shared, slots: Slots::default() };
     let value = match grid {
         Some(grid) => result::value(&evaluator, grid, instant, &mut work)
             .map_err(|e| named(e, || format!("the result of {}", describe(plan, &plan.root))))?,
@@ -100,6 +103,7 @@ fn describe(plan: &Plan, node: &Node) -> String {
         Kind::Binary(b) => b.op.as_str(),
         Kind::Negate(_) => "-",
         Kind::Plus(inner) | Kind::Invariant(inner) => return describe(plan, inner),
+        Kind::Shared(shared) => return describe(plan, &shared.node),
         Kind::Subquery(s) => return format!("the subquery over {}", describe(plan, &s.expr)),
         Kind::Vector(_) | Kind::Matrix(_) => return format!("selector {over}"),
         Kind::Number(_) | Kind::String(_) => "a literal",
@@ -119,6 +123,7 @@ fn selectors_of<'n>(node: &'n Node, visit: &mut impl FnMut(&'n Select)) {
         Kind::Negate(inner) | Kind::Plus(inner) | Kind::Invariant(inner) => {
             selectors_of(inner, visit);
         }
+        Kind::Shared(s) => selectors_of(&s.node, visit),
         Kind::Subquery(s) => selectors_of(&s.expr, visit),
         Kind::Number(_) | Kind::String(_) => {}
     }
@@ -193,13 +198,16 @@ impl<'p> Evaluator<'p> {
         work: &mut Work<'_>,
     ) -> Result<Boxed<'p>, EngineError> {
         self.shared.check()?;
-        let before = self.shared.budget.held();
+        let (before, parts) = (self.shared.budget.held(), self.slots.held());
         let source =
             self.operator(node, grid, work).map_err(|e| named(e, || describe(self.plan, node)))?;
         if let Some(own) = source.held() {
-            // The result is all there is; what it was made from is gone.
-            let (samples, bytes) = (before.samples + own.samples, before.bytes + own.bytes);
-            work.settle(Held { samples, bytes });
+            // The result is all there is, but for shared parts; what it was made from is gone.
+            let more = self.slots.held();
+            work.settle(Held {
+                samples: before.samples + own.samples + (more.samples - parts.samples),
+                bytes: before.bytes + own.bytes + (more.bytes - parts.bytes),
+            });
         }
         Ok(source)
     }
@@ -237,6 +245,7 @@ impl<'p> Evaluator<'p> {
                 work.tally.count_invariant(&tally, grid.steps);
                 Ok(Box::new(Broadcast { inner, grid }))
             }
+            Kind::Shared(shared) => self.shared(node, shared, grid, work),
             Kind::Number(_) | Kind::String(_) | Kind::Matrix(_) | Kind::Subquery(_) => {
                 failed("expected an instant vector")
             }
@@ -260,7 +269,9 @@ impl<'p> Evaluator<'p> {
                 (self.vector(&b.rhs, grid, work)?, scalar)
             } else {
                 let vector = self.vector(&b.lhs, grid, work)?;
-                (vector, self.scalar(&b.rhs, grid, work)?)
+                let scalar = self.scalar(&b.rhs, grid, work);
+                let scalar = scalar.map_err(|e| left_first(&*vector, e, work))?;
+                (vector, scalar)
             };
             let out: Boxed<'p> = Box::new(WithScalar { vector, scalar, swap, operation });
             let renames = changes_metric(b.op) || b.return_bool;
@@ -269,7 +280,7 @@ impl<'p> Evaluator<'p> {
         let lhs = self.vector(&b.lhs, grid, work)?;
         let rhs = match self.vector(&b.rhs, grid, work) {
             Ok(rhs) => rhs,
-            Err(of_right) => return Err(sets::left_first(&*lhs, of_right, work)),
+            Err(of_right) => return Err(left_first(&*lhs, of_right, work)),
         };
         if b.op.is_set() {
             let merge = !(delayed && grid.is_instant());

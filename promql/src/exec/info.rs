@@ -36,6 +36,7 @@ pub(crate) fn reference(node: &Node) -> (Option<i64>, i64) {
             Kind::Call { args, .. } => args.iter().find_map(find),
             Kind::Aggregate(a) => find(&a.expr).or_else(|| find(a.param.as_ref()?)),
             Kind::Binary(b) => find(&b.lhs).or_else(|| find(&b.rhs)),
+            Kind::Shared(s) => find(&s.node),
             Kind::Negate(e) | Kind::Plus(e) | Kind::Invariant(e) => find(e),
             Kind::Number(_) | Kind::String(_) => None,
         }

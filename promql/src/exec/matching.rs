@@ -17,7 +17,7 @@ use super::histogram::Operand;
 use super::notes::Pair;
 use super::parallel;
 use super::signature::Signatures;
-use super::source::{Boxed, Clash, Row, Source, Table, is_metadata_label, merged};
+use super::source::{Boxed, Clash, Row, Source, Table, is_metadata_label, left_first, merged};
 use super::stepwise;
 use super::work::Work;
 use crate::engine::EngineError;
@@ -76,19 +76,30 @@ pub(crate) fn run<'p>(
     if let Some(pairs) = pairs
         && let Some(distinct) = distinct(&naming, &*many, &*one, &pairs)
     {
-        let one = if naming.matching.card == Cardinality::OneToOne {
-            pass_over(&*one, pairs.iter().map(|p| p.1), work)?;
-            one
-        } else {
-            // Asked for once for every partner.
-            Box::new(keep_all(&*one, grid.steps, work)?)
-        };
-        pass_over(&*many, pairs.iter().map(|p| p.0), work)?;
+        let alone_many = alone(&*many, pairs.iter().map(|p| p.0));
+        // Who has several partners is asked for once, for all of them.
+        let kept = naming.matching.card != Cardinality::OneToOne;
+        let alone_one = if kept { Vec::new() } else { alone(&*one, pairs.iter().map(|p| p.1)) };
+        let mut table = None;
+        for right in [false, true] {
+            let result = if right == swapped {
+                pass_over(&*many, &alone_many, work)
+            } else if kept {
+                keep_all(&*one, grid.steps, work).map(|all| table = Some(all))
+            } else {
+                pass_over(&*one, &alone_one, work)
+            };
+            let left = if swapped { &one } else { &many };
+            result.map_err(|e| if right { left_first(&**left, e, work) } else { e })?;
+        }
+        let one = table.map_or(one, |table| Box::new(table));
         let paired = Paired { many, one, pairs, naming, swapped, distinct };
         return Ok(Box::new(paired));
     }
-    let many = keep_all(&*many, grid.steps, work)?;
-    let one = keep_all(&*one, grid.steps, work)?;
+    let (first, second) = if swapped { (&one, &many) } else { (&many, &one) };
+    let first = keep_all(&**first, grid.steps, work)?;
+    let second = keep_all(&**second, grid.steps, work)?;
+    let (many, one) = if swapped { (second, first) } else { (first, second) };
     let sides = stepwise::Sides { many, one, of_many, of_one, signatures: signatures.count() };
     let table = stepwise::run(&sides, &naming, swapped, grid, work)?;
     let merge = !(naming.delayed && grid.is_instant());
@@ -96,15 +107,15 @@ pub(crate) fn run<'p>(
     Ok(if merge { merged(out, Clash::Merge) } else { out })
 }
 
-/// Evaluates the series that meet nobody: they count in the statistics, and may fail or warn.
-fn pass_over(
-    source: &dyn Source,
-    paired: impl Iterator<Item = u32>,
-    work: &mut Work<'_>,
-) -> Result<(), EngineError> {
+/// The series that meet nobody.
+fn alone(source: &dyn Source, paired: impl Iterator<Item = u32>) -> Vec<usize> {
     let mut alone = vec![true; source.len()];
     paired.for_each(|i| alone[i as usize] = false);
-    let alone: Vec<usize> = (0..source.len()).filter(|i| alone[*i]).collect();
+    (0..source.len()).filter(|i| alone[*i]).collect()
+}
+
+/// Evaluates the series that meet nobody: they count in the statistics, and may fail or warn.
+fn pass_over(source: &dyn Source, alone: &[usize], work: &mut Work<'_>) -> Result<(), EngineError> {
     parallel::each_of(source, alone.len(), |at| alone[at], work, |_, _, _| Ok(()))
 }
 
@@ -266,9 +277,15 @@ impl Source for Paired<'_> {
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
         let (many, one) = self.pairs[i];
-        self.many.column(many as usize, work, out)?;
         let mut other = work.take();
-        self.one.column(one as usize, work, &mut other)?;
+        let of_many = self.many.column(many as usize, work, out);
+        let of_one = self.one.column(one as usize, work, &mut other);
+        let (left, of_left, of_right) = match self.swapped {
+            false => (&self.many, of_many, of_one),
+            true => (&self.one, of_one, of_many),
+        };
+        of_left?;
+        of_right.map_err(|e| left_first(&**left, e, work))?;
         let trims = matches!(self.naming.operation.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
         if trims || !out.histograms.is_empty() || !other.histograms.is_empty() {
             self.mixed(i, out, &other, work);

@@ -28,6 +28,7 @@ mod result;
 pub(crate) mod scalar;
 mod select;
 mod sets;
+mod shared;
 mod signature;
 mod smoothed;
 mod sort;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use model::Annotations;
 use model::number::{format_g, go_quote};
 
+use super::shared::Shift;
 use crate::parser;
 use crate::parser::ast::BinaryOp;
 use crate::plan::Place;
@@ -144,6 +145,23 @@ impl Notes {
         self.add(Level::Info, text, place, Detail::None);
     }
 
+    /// Adds everything of `other` as if it had been noted at another occurrence of the same text.
+    pub(crate) fn add_moved(&mut self, other: &Notes, shift: Shift) {
+        if other.notes.is_empty() && other.binary.is_empty() {
+            return;
+        }
+        let mut moved = other.clone();
+        moved.notes.values_mut().for_each(|note| note.place = shift.apply(note.place));
+        moved.binary = std::mem::take(&mut moved.binary)
+            .into_iter()
+            .map(|((rank, step), (order, mut note))| {
+                note.place = shift.apply(note.place);
+                ((shift.rank(rank), step), (order, note))
+            })
+            .collect();
+        self.merge(moved);
+    }
+
     /// Adds everything of `other`.
     pub(crate) fn merge(&mut self, other: Notes) {
         let mut notes: Vec<_> = other.notes.into_iter().collect();
@@ -186,8 +204,8 @@ impl Notes {
         notes.sort_by_key(|(_, n)| n.order);
         let mut out = Annotations::default();
         for (text, note) in notes {
-            let text =
-                note.detail.complete(text, &parser::Place::of(query, note.place.start).to_string());
+            let start = Some(note.place.start).filter(|s| *s != Place::NOWHERE).unwrap_or(0);
+            let text = note.detail.complete(text, &parser::Place::of(query, start).to_string());
             match note.level {
                 Level::Warning => out.warn(format!("PromQL warning: {text}")),
                 Level::Info => out.info(format!("PromQL info: {text}")),

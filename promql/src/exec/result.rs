@@ -26,8 +26,8 @@ pub(crate) fn empty(plan: &Plan) -> QueryValue {
 }
 
 /// Evaluates the root of the plan.
-pub(crate) fn value(
-    evaluator: &Evaluator<'_>,
+pub(crate) fn value<'p>(
+    evaluator: &Evaluator<'p>,
     grid: Grid,
     instant: bool,
     work: &mut Work<'_>,
@@ -167,9 +167,9 @@ fn series(labels: Labels, column: &Column, grid: Grid) -> Series {
 }
 
 /// A range vector at the only step of an instant query.
-fn range_vector(
-    evaluator: &Evaluator<'_>,
-    node: &Node,
+fn range_vector<'p>(
+    evaluator: &Evaluator<'p>,
+    node: &'p Node,
     grid: Grid,
     work: &mut Work<'_>,
 ) -> Result<Vec<Series>, EngineError> {

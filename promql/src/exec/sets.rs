@@ -5,7 +5,7 @@ use model::Labels;
 use super::column::{ABSENT, Column};
 use super::parallel;
 use super::signature::Signatures;
-use super::source::{Boxed, Clash, Source, Table, merged};
+use super::source::{Boxed, Clash, Source, Table, left_first, merged};
 use super::work::Work;
 use crate::engine::EngineError;
 use crate::parser::ast::{BinaryOp, VectorMatching};
@@ -60,19 +60,6 @@ fn presence(
         Ok(())
     })?;
     Ok(out)
-}
-
-/// The error of an operation whose right side failed with `of_right`: Prometheus evaluates the left
-/// side first, and here it may still have its columns to compute.
-pub(crate) fn left_first(
-    lhs: &dyn Source,
-    of_right: EngineError,
-    work: &mut Work<'_>,
-) -> EngineError {
-    let mut column = work.take();
-    let of_left = (0..lhs.len()).find_map(|i| lhs.column(i, work, &mut column).err());
-    work.give(column);
-    of_left.unwrap_or(of_right)
 }
 
 /// A vector without (or with only) the samples whose signature is present on the other side.

@@ -190,6 +190,23 @@ impl Source for Table {
     }
 }
 
+/// The error of an operation whose right side failed with `of_right`: Prometheus evaluates the left
+/// side first, and here it may still have its columns to compute.
+pub(crate) fn left_first(
+    lhs: &dyn Source,
+    of_right: EngineError,
+    work: &mut Work<'_>,
+) -> EngineError {
+    if !matches!(of_right, EngineError::Execution(_)) {
+        // Told to stop, or out of memory: not the time to go on.
+        return of_right;
+    }
+    let mut column = work.take();
+    let of_left = (0..lhs.len()).find_map(|i| lhs.column(i, work, &mut column).err());
+    work.give(column);
+    of_left.unwrap_or(of_right)
+}
+
 /// What happens to two series that end up with the same labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clash {

@@ -10,6 +10,7 @@ use rayon::ThreadPool;
 
 use super::column::Column;
 use super::notes::Notes;
+use super::shared::{Memo, Shift};
 use super::tally::Tally;
 use super::window::Samples;
 use crate::engine::{EngineError, Features};
@@ -69,6 +70,11 @@ impl Budget {
     /// Takes room for `bytes` more.
     pub(crate) fn hold_bytes(&self, bytes: u64) -> Result<(), EngineError> {
         self.memory.hold(bytes).map_err(EngineError::Memory)
+    }
+
+    /// Whether `bytes` are a small part of what the query may hold.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.memory.has_room(bytes)
     }
 
     /// Gives `bytes` back.
@@ -181,6 +187,13 @@ impl Shared {
     }
 }
 
+/// What an evaluation counted and noted, kept apart.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    pub tally: Tally,
+    pub notes: Notes,
+}
+
 /// One thread's part of an evaluation.
 #[derive(Debug)]
 pub(crate) struct Work<'a> {
@@ -190,6 +203,8 @@ pub(crate) struct Work<'a> {
     columns: Vec<Column>,
     reads: Vec<Columns>,
     samples: Vec<Samples>,
+    /// Of parts that occur more than once.
+    pub memos: Vec<Memo>,
     /// Bytes counted for the largest series decoded so far: its memory is used again.
     decoded: u64,
 }
@@ -204,6 +219,7 @@ impl<'a> Work<'a> {
             columns: Vec::new(),
             reads: Vec::new(),
             samples: Vec::new(),
+            memos: Vec::new(),
             decoded: 0,
         }
     }
@@ -265,6 +281,24 @@ impl<'a> Work<'a> {
     /// Keeps the memory of window samples.
     pub(crate) fn give_samples(&mut self, samples: Samples) {
         self.samples.push(samples);
+    }
+
+    /// Runs `inner` and hands back apart what it counted and noted.
+    pub(crate) fn apart<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Work<'a>) -> Result<T, EngineError>,
+    ) -> Result<(T, Aside), EngineError> {
+        let notes = std::mem::take(&mut self.notes);
+        let result = self.counting(self.tally.fork(), inner);
+        let notes = std::mem::replace(&mut self.notes, notes);
+        let (value, tally) = result?;
+        Ok((value, Aside { tally, notes }))
+    }
+
+    /// Counts and notes again what was kept apart, at another place.
+    pub(crate) fn add(&mut self, aside: &Aside, shift: Shift) {
+        self.tally.join(&aside.tally);
+        self.notes.add_moved(&aside.notes, shift);
     }
 
     /// Runs `inner` counting into `tally`, and hands back its result with the filled tally.

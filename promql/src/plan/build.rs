@@ -390,9 +390,19 @@ impl Builder {
         Ok(Select { read, offset_ms, at, range_ms, within, anchored, smoothed, counts_only })
     }
 
+    /// Selectors of the same series and times share a read, whatever is done with the samples.
     fn read(&mut self, matchers: &[Matcher], hints: SelectHints) -> usize {
-        let same = |r: &Read| r.selected && r.matchers == matchers && r.hints == hints;
-        if let Some(at) = self.reads.iter().position(same) {
+        let same = |r: &&mut Read| {
+            let times = (r.hints.start, r.hints.end) == (hints.start, hints.end);
+            r.selected && times && r.matchers == matchers
+        };
+        let found = self.reads.iter_mut().enumerate().find(|(_, r)| same(r));
+        if let Some((at, read)) = found {
+            if read.hints != hints {
+                // What only one of them wants must not be told of both.
+                let (start, end) = (hints.start, hints.end);
+                read.hints = SelectHints { start, end, ..SelectHints::default() };
+            }
             return at;
         }
         self.reads.push(Read { matchers: matchers.to_vec(), hints, selected: true });

@@ -3,14 +3,16 @@
 //! A plan is a tree of [`Node`]s with every offset, `@`, range and step resolved to milliseconds,
 //! parentheses gone, parts that do not change over the steps wrapped in [`Kind::Invariant`], and
 //! every selector pointing at a [`Read`] (equal selectors share one). Building it is pure: the
-//! syntax tree goes in, nothing is read.
+//! syntax tree goes in, nothing is read. Rewrites, pure as well, then mark what can be had for less.
 
 mod build;
 mod duration;
+mod share;
 
 use model::{Matcher, SelectHints, TimeRange};
 
 pub(crate) use build::{build, seconds};
+pub(crate) use share::share;
 
 use crate::functions::Function;
 use crate::parser::ast::{AggregateOp, BinaryOp, ValueType, VectorMatching};
@@ -41,8 +43,13 @@ pub(crate) struct Place {
     /// Position of the reporting node in order of evaluation: of two annotations that differ only
     /// in place, the one reported later is shown.
     pub rank: u32,
-    /// Byte offset into the query.
+    /// Byte offset into the query, or [`Place::NOWHERE`].
     pub start: u32,
+}
+
+impl Place {
+    /// The start of what has no position; it is shown as that of the query.
+    pub(crate) const NOWHERE: u32 = u32::MAX;
 }
 
 /// One operation.
@@ -62,10 +69,11 @@ impl Node {
         Place { rank: reporter, start: self.start }
     }
 
-    /// The selector of an instant or range vector selector, through an invariant wrapper.
+    /// The selector of an instant or range vector selector.
     pub(crate) fn selector(&self) -> Option<&Select> {
         match &self.kind {
             Kind::Vector(select) | Kind::Matrix(select) => Some(select),
+            Kind::Shared(shared) => shared.node.selector(),
             _ => None,
         }
     }
@@ -92,6 +100,19 @@ pub(crate) enum Kind {
     Plus(Box<Node>),
     /// Evaluated once, at the first step; the value stands for all steps.
     Invariant(Box<Node>),
+    /// One occurrence of a part that stands in the query more than once.
+    Shared(Shared),
+}
+
+/// One occurrence of an instant vector that is needed at several places for the same steps.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The same for all occurrences.
+    pub class: usize,
+    /// How many there are.
+    pub uses: usize,
+    /// What is evaluated by the occurrence that comes first; equal in all of them.
+    pub node: Box<Node>,
 }
 
 /// A vector selector at its resolved time.
