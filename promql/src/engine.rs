@@ -82,6 +82,9 @@ pub struct QueryOptions {
     pub lookback_ms: Option<i64>,
     /// Collect sample counts per step.
     pub per_step_stats: bool,
+    /// Nobody looks at the statistics: samples that cannot have a part in the answer may be left
+    /// unread, and are not counted then.
+    pub uncounted: bool,
 }
 
 /// Why a query failed. `Display` is the text the API shows.
@@ -185,6 +188,49 @@ impl Engine {
         self.evaluate_with(source, query, expr, at, options, (cancel, &self.account()))
     }
 
+    /// How a query would be evaluated, as text for people.
+    pub fn explain(
+        &self,
+        query: &str,
+        at: EvalTime,
+        options: QueryOptions,
+    ) -> Result<String, EngineError> {
+        let parser = ParserOptions::from(self.options.features);
+        let expr = parser::parse(query, &parser).map_err(|e| EngineError::Parse(e.to_string()))?;
+        Ok(plan::explain(&self.plan(&expr, at, options)?, at))
+    }
+
+    fn lookback_ms(&self, options: QueryOptions) -> i64 {
+        options.lookback_ms.filter(|ms| *ms > 0).unwrap_or(self.options.lookback_ms)
+    }
+
+    fn plan(
+        &self,
+        expr: &Expr,
+        at: EvalTime,
+        options: QueryOptions,
+    ) -> Result<plan::Plan, EngineError> {
+        let instant = at.start_ms == at.end_ms && at.step_ms == 0;
+        let value_type = expr.value_type();
+        if !instant && !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
+            return Err(EngineError::Parse(format!(
+                "invalid expression type {} for range query, must be Scalar or instant Vector",
+                go_quote(value_type.documented())
+            )));
+        }
+        let lookback_ms = self.lookback_ms(options);
+        let default_step_ms = self.options.default_subquery_step_ms.max(1);
+        let mut plan = plan::build(expr, at, lookback_ms, default_step_ms)
+            .map_err(|e| EngineError::Parse(e.0))?;
+        if self.options.rewrites {
+            if options.uncounted {
+                plan::push(&mut plan);
+            }
+            plan::share(&mut plan);
+        }
+        Ok(plan)
+    }
+
     fn evaluate_with(
         &self,
         source: &dyn Queryable,
@@ -194,23 +240,10 @@ impl Engine {
         options: QueryOptions,
         (cancel, memory): (&CancelToken, &Arc<QueryMemory>),
     ) -> Result<QueryResult, EngineError> {
-        let instant = at.start_ms == at.end_ms && at.step_ms == 0;
-        let value_type = expr.value_type();
-        if !instant && !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
-            return Err(EngineError::Parse(format!(
-                "invalid expression type {} for range query, must be Scalar or instant Vector",
-                go_quote(value_type.documented())
-            )));
-        }
-        let lookback_ms =
-            options.lookback_ms.filter(|ms| *ms > 0).unwrap_or(self.options.lookback_ms);
-        let default_step_ms = self.options.default_subquery_step_ms.max(1);
-        let mut plan = plan::build(expr, at, lookback_ms, default_step_ms)
-            .map_err(|e| EngineError::Parse(e.0))?;
-        if self.options.rewrites {
-            plan::share(&mut plan);
-        }
-        let shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel, memory);
+        let lookback_ms = self.lookback_ms(options);
+        let plan = self.plan(expr, at, options)?;
+        let mut shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel, memory);
+        shared.uncounted = self.options.rewrites && options.uncounted;
         shared.check_before_start()?;
         let querier =
             source.querier(plan.range).map_err(|e| EngineError::Storage(e.to_string()))?;

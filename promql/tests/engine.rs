@@ -54,7 +54,7 @@ fn run(
     query: &str,
     at: EvalTime,
 ) -> Result<QueryResult, EngineError> {
-    let options = QueryOptions { lookback_ms: None, per_step_stats: true };
+    let options = QueryOptions { lookback_ms: None, per_step_stats: true, uncounted: false };
     engine.query(storage, query, at, options, &CancelToken::default())
 }
 

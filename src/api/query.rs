@@ -170,7 +170,12 @@ fn common(form: &Form) -> Result<Request, ApiError> {
     Ok(Request {
         query: form.get("query").to_owned(),
         at: EvalTime { start_ms: 0, end_ms: 0, step_ms: 0 },
-        options: QueryOptions { lookback_ms, per_step_stats: stats == "all" },
+        // Sums of all queries (`prometheus_engine_query_samples_total`) are of what was read.
+        options: QueryOptions {
+            lookback_ms,
+            per_step_stats: stats == "all",
+            uncounted: stats.is_empty(),
+        },
         timeout: Duration::ZERO,
         limit: 0,
         stats,

@@ -76,6 +76,24 @@ const COMMANDS: &[Command] = &[
         .args(&[required("query", Kind::Text, "PromQL query.")])
         .experimental(),
     command(
+        "promql explain",
+        "Print how a query would be evaluated (not in promtool).",
+        promql::explain,
+    )
+    .flags(&[
+        flag("start", Kind::Text, "Start time (RFC3339 or Unix timestamp); alone, the time of an instant query. Default: now."),
+        flag("end", Kind::Text, "End time (RFC3339 or Unix timestamp) of a range query."),
+        flag("step", Kind::Duration, "Distance of the steps of a range query."),
+        flag("lookback-delta", Kind::Duration, "How far a selector looks back for a sample.")
+            .default("5m"),
+        flag(
+            "statistics",
+            Kind::Bool,
+            "Explain the query as evaluated where its statistics are asked for.",
+        ),
+    ])
+    .args(&[required("query", Kind::Text, "PromQL query.")]),
+    command(
         "promql test",
         "Run scripts of the .test language against the engine (not in promtool).",
         promql::test,

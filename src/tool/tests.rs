@@ -91,5 +91,76 @@ fn runs_scripts() {
     let path = dir.path().join("a.test");
     std::fs::write(&path, "load 1m\n  a 1 2 3\n\neval instant at 2m a\n  a 3\n").unwrap();
     let path = path.to_string_lossy().into_owned();
-    check(&["promql", "test", &path], 0, &format!("{path}: 1 of 1 passed\n"), "");
+    check(
+        &["promql", "test", &path],
+        0,
+        &format!("{path}: 1 of 1 passed\n1 passed, 0 failed\n"),
+        "",
+    );
+}
+
+#[test]
+fn explains_queries() {
+    let instant = "\
+instant query at 2026-01-01T00:00:00Z
+selections:
+  #1 x from 2025-12-31T23:55:00.001Z to 2026-01-01T00:00:00Z
+plan:
+  / [pair by pair]
+    shared part 1 [evaluated once for 2]
+      rate
+        range selector #1[5m]
+    +
+      shared part 1 [as above]
+      1
+";
+    check(
+        &["promql", "explain", "--start=2026-01-01T00:00:00Z", "rate(x[5m]) / (rate(x[5m]) + 1)"],
+        0,
+        instant,
+        "",
+    );
+    let join = "a{job=\"x\"} * on (job, instance) group_left (version) info or z @ 1767225600 > 1";
+    let range = ["--start=1767225600", "--end=1767229200", "--step=1m"];
+    let line = [&["promql", "explain"], &range[..], &["--lookback-delta=1m"]].concat();
+    let pushed = "a * on (job, instance) group_left count by (job) (b{job=\"x\"})";
+    check(
+        &[&line[..], &[pushed]].concat(),
+        0,
+        "\
+range query from 2026-01-01T00:00:00Z to 2026-01-01T01:00:00Z every 1m: 61 steps
+selections:
+  #1 b{job=\"x\"} from 2025-12-31T23:59:00.001Z to 2026-01-01T01:00:00Z
+  #2 a from 2025-12-31T23:59:00.001Z to 2026-01-01T01:00:00Z, pushed across: job=\"x\"
+plan:
+  * on (job, instance) group_left [the side of ones is kept]
+    selector #2
+    count by (job) [folded as series come; groups, series or steps side by side]
+      selector #1
+",
+        "",
+    );
+    check(
+        &[&line[..], &[join]].concat(),
+        0,
+        "\
+range query from 2026-01-01T00:00:00Z to 2026-01-01T01:00:00Z every 1m: 61 steps
+selections:
+  #1 a{job=\"x\"} from 2025-12-31T23:59:00.001Z to 2026-01-01T01:00:00Z
+  #2 info from 2025-12-31T23:59:00.001Z to 2026-01-01T01:00:00Z
+  #3 z from 2025-12-31T23:59:00.001Z to 2026-01-01T00:00:00Z
+plan:
+  or [which steps have a sample of the other side is kept]
+    * on (job, instance) group_left (version) [the side of ones is kept]
+      selector #1
+      selector #2
+    the same at every step [evaluated once]
+      >
+        selector #3 @ 2026-01-01T00:00:00Z
+        1
+",
+        "",
+    );
+    check(&["promql", "explain", "--end=5", "x"], 1, "", "a range query needs --start\n");
+    check(&["promql", "explain", "x("], 1, "", "1:3: parse error: unclosed left parenthesis\n");
 }

@@ -144,6 +144,7 @@ impl Shared {
             features: options.features,
             budget: Budget::new(options.max_samples, std::sync::Arc::clone(memory)),
             pool: pool.clone(),
+            uncounted: false,
         }
     }
 }

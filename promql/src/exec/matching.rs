@@ -114,8 +114,11 @@ fn alone(source: &dyn Source, paired: impl Iterator<Item = u32>) -> Vec<usize> {
     (0..source.len()).filter(|i| alone[*i]).collect()
 }
 
-/// Evaluates the series that meet nobody: they count in the statistics, and may fail or warn.
+/// Evaluates the series that meet nobody, if need be: they count in the statistics, and may fail or warn.
 fn pass_over(source: &dyn Source, alone: &[usize], work: &mut Work<'_>) -> Result<(), EngineError> {
+    if work.shared.uncounted && source.is_silent() {
+        return Ok(());
+    }
     parallel::each_of(source, alone.len(), |at| alone[at], work, |_, _, _| Ok(()))
 }
 

@@ -40,3 +40,4 @@ pub(crate) mod window;
 pub(crate) mod work;
 
 pub(crate) use eval::run;
+pub(crate) use select::text_of;

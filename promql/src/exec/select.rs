@@ -251,6 +251,10 @@ fn time_of(give: Give, read: &Columns, at: usize) -> f64 {
 }
 
 impl Source for InstantSelector<'_> {
+    fn is_silent(&self) -> bool {
+        self.give == Give::Value
+    }
+
     fn len(&self) -> usize {
         self.selected.series.len()
     }

@@ -72,6 +72,10 @@ struct Masked<'p> {
 }
 
 impl Source for Masked<'_> {
+    fn is_silent(&self) -> bool {
+        self.inner.is_silent()
+    }
+
     fn len(&self) -> usize {
         self.inner.len()
     }

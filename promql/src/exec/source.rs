@@ -61,6 +61,12 @@ pub(crate) trait Source: Send + Sync {
         false
     }
 
+    /// Whether a column that nobody needs may stay uncomputed: it cannot fail or give rise to an
+    /// annotation.
+    fn is_silent(&self) -> bool {
+        false
+    }
+
     /// What is held in memory, by a source that holds nothing else.
     fn held(&self) -> Option<Held> {
         None

@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub features: Features,
     pub budget: Budget,
     pub pool: Arc<ThreadPool>,
+    /// Whether what has no part in the answer may stay unread, see [`crate::QueryOptions`].
+    pub uncounted: bool,
 }
 
 /// Samples and bytes a query holds at once, against its limits.

@@ -284,7 +284,7 @@ impl Builder {
         };
         let read = self.reads.len();
         let hints = SelectHints::default();
-        self.reads.push(Read { matchers: v.matchers.clone(), hints, selected: false });
+        self.reads.push(Read { matchers: v.matchers.clone(), hints, pushed: 0, selected: false });
         let select = Select {
             read,
             offset_ms: 0,
@@ -405,7 +405,7 @@ impl Builder {
             }
             return at;
         }
-        self.reads.push(Read { matchers: matchers.to_vec(), hints, selected: true });
+        self.reads.push(Read { matchers: matchers.to_vec(), hints, pushed: 0, selected: true });
         self.reads.len() - 1
     }
 

@@ -7,11 +7,15 @@
 
 mod build;
 mod duration;
+mod explain;
+mod push;
 mod share;
 
 use model::{Matcher, SelectHints, TimeRange};
 
 pub(crate) use build::{build, seconds};
+pub(crate) use explain::explain;
+pub(crate) use push::push;
 pub(crate) use share::share;
 
 use crate::functions::Function;
@@ -32,6 +36,8 @@ pub(crate) struct Plan {
 pub(crate) struct Read {
     pub matchers: Vec<Matcher>,
     pub hints: SelectHints,
+    /// How many of the matchers, the last ones, come from the other side of an operation.
+    pub pushed: usize,
     /// Whether there is something to select; the matchers in the second argument of `info` are not
     /// a selection of their own.
     pub selected: bool,

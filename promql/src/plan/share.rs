@@ -160,7 +160,7 @@ impl Node {
         }
     }
 
-    fn children_mut(&mut self) -> Vec<&mut Node> {
+    pub(crate) fn children_mut(&mut self) -> Vec<&mut Node> {
         match &mut self.kind {
             Kind::Number(_) | Kind::String(_) | Kind::Vector(_) | Kind::Matrix(_) => Vec::new(),
             Kind::Subquery(s) => vec![&mut s.expr],
