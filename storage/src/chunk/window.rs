@@ -3,7 +3,8 @@
 //! Used by XOR chunks for values and by histogram chunks for sums and float counts.
 
 use super::ChunkError;
-use crate::encoding::{BitReader, BitSink};
+use super::run::Source;
+use crate::encoding::{BitReader, BitSink, PEEK_BITS};
 
 /// Most leading zeros the five bits of a window can say.
 const MAX_LEADING: u32 = 31;
@@ -102,6 +103,30 @@ impl ReadWindow {
         Ok(ReadWindow { width, trailing: 64 - leading - width })
     }
 
+    /// The bits that changed in a value whose three bits of control are at `pos`, which moves behind
+    /// it, and at the top of `word`. `opens`: a new window follows them.
+    #[inline(always)]
+    pub(super) fn read<S: Source>(
+        &mut self,
+        source: S,
+        pos: &mut usize,
+        word: u64,
+        opens: bool,
+    ) -> Result<u64, ChunkError> {
+        let mut skip = CONTROL_BITS;
+        if opens {
+            *self = ReadWindow::opened_by(word << CONTROL_BITS)?;
+            skip += WINDOW_BITS;
+        }
+        let bits = if skip + self.width <= PEEK_BITS {
+            word << skip >> (64 - self.width)
+        } else {
+            source.take(*pos + skip as usize, self.width)
+        };
+        *pos += (skip + self.width) as usize;
+        Ok(bits << self.trailing)
+    }
+
     /// The writer that would have read as this reader did.
     pub(super) fn to_writer(self) -> WriteWindow {
         if self == ReadWindow::FULL {
@@ -111,6 +136,52 @@ impl ReadWindow {
             leading: (64 - self.width - self.trailing) as u8,
             trailing: self.trailing as u8,
         }
+    }
+}
+
+/// A window as the loops over many samples want it. The bits of a value that stand behind three
+/// bits of control are brought to their place by one shift and one mask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FastWindow {
+    /// Leading zeros less the bits of control.
+    shift: u32,
+    mask: u64,
+    /// Control and value, in bits.
+    pub(super) advance: usize,
+    /// The control bits, or what no three bits are where the shift cannot be done.
+    pub(super) control: u64,
+}
+
+/// Bits of a sample's control: time step and old window.
+const CONTROL_BITS: u32 = 3;
+/// Bits that say a window: leading zeros and width.
+const WINDOW_BITS: u32 = 11;
+
+impl FastWindow {
+    /// `control`: the three bits in front of a value that fits its window.
+    #[inline(always)]
+    pub(super) fn new(window: ReadWindow, control: u64) -> FastWindow {
+        let ReadWindow { width, trailing } = window;
+        let leading = 64 - width - trailing;
+        let can = leading >= CONTROL_BITS && CONTROL_BITS + width <= PEEK_BITS;
+        FastWindow {
+            shift: leading.wrapping_sub(CONTROL_BITS) & 63,
+            mask: u64::MAX >> (64 - width) << trailing,
+            advance: (CONTROL_BITS + width) as usize,
+            control: if can { control } else { u64::MAX },
+        }
+    }
+
+    /// The bits that changed, of a word that begins with the control bits.
+    #[inline(always)]
+    pub(super) fn xor(self, word: u64) -> u64 {
+        word >> self.shift & self.mask
+    }
+
+    /// Whether a sample that begins `skipped` bits into a peeked word lies wholly in it.
+    #[inline(always)]
+    pub(super) fn fits_behind(self, skipped: usize) -> bool {
+        self.control != u64::MAX && skipped + self.advance <= PEEK_BITS as usize
     }
 }
 

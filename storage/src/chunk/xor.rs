@@ -3,10 +3,10 @@
 
 use model::Columns;
 
-use super::run::{BLOCK, fill};
-use super::window::{self, ReadWindow, WriteWindow};
+use super::run::{self, Form, Position, RUN, Source, Stop, Values};
+use super::window::{self, FastWindow, WriteWindow};
 use super::{ChunkError, Encoding};
-use crate::encoding::{BitReader, BitSink, BitWriter};
+use crate::encoding::{BitReader, BitSink, BitWriter, DecBuf};
 
 /// Bytes of the sample count in front of the bits.
 pub const HEADER_SIZE: usize = 2;
@@ -38,17 +38,15 @@ impl XorState {
     /// are left in `columns`, which are empty before.
     pub fn resume(data: &[u8], columns: &mut Columns) -> Result<(XorState, usize), ChunkError> {
         let end = decode_run(data, columns)?;
-        let (Some(&t), Some(v)) = (columns.timestamps.last(), columns.floats.last()) else {
-            return Ok((XorState::default(), 0));
-        };
+        let Some(&t) = columns.timestamps.last() else { return Ok((XorState::default(), 0)) };
         let state = XorState {
             t,
             delta: end.delta,
-            value: v.to_bits(),
+            value: end.value,
             window: end.window.to_writer(),
             samples: columns.len() as u16,
         };
-        Ok((state, end.bits))
+        Ok((state, end.pos))
     }
 
     /// Samples appended so far; the two bytes in front of the bits.
@@ -182,15 +180,10 @@ impl XorEncoder {
     pub const ENCODING: u8 = Encoding::Xor as u8;
 }
 
-/// Where decoding stopped.
-struct End {
-    delta: i64,
-    /// Whether `delta` lies between any two samples.
-    regular: bool,
-    window: ReadWindow,
-    /// Bits read behind the count.
-    bits: usize,
-}
+/// The three bits in front of a value in the old window, the time step being as before.
+const SAME_WINDOW: u64 = 0b010;
+/// The three bits in front of a new window.
+const NEW_WINDOW: u64 = 0b011;
 
 /// Appends all samples of `data` to `out`; on an error some of them. The distance in time of two
 /// samples, if it is the same for all.
@@ -198,139 +191,164 @@ pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<Option<i64>, Chun
     decode_run(data, out).map(|end| end.regular.then_some(end.delta))
 }
 
-fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
+/// Decodes all samples. Where decoding stopped, in bits behind the count.
+fn decode_run(data: &[u8], out: &mut Columns) -> Result<Position, ChunkError> {
     let (count, bits) = data.split_first_chunk::<HEADER_SIZE>().ok_or(ChunkError::Truncated)?;
     let count = usize::from(u16::from_be_bytes(*count));
-    let mut r = BitReader::new(bits);
-    let mut end = End { delta: 0, regular: true, window: ReadWindow::FULL, bits: 0 };
-    if count == 0 {
-        return Ok(end);
-    }
     // A sample takes two bits at least: what cannot be there is not allocated either.
     if count > bits.len() * 4 {
         return Err(ChunkError::Truncated);
     }
-    let start = out.timestamps.len();
-    out.timestamps.resize(start + count + BLOCK, 0);
-    out.floats.resize(start + count + BLOCK, 0.0);
-    let ts = &mut out.timestamps[start..];
-    let vs = &mut out.floats[start..];
+    let (at, first) = first_samples(bits, count)?;
+    run::decode::<Xor>(bits, count, at, first, out)
+}
 
-    let mut t = r.varint()?;
-    let mut value = r.read(64)?;
-    (ts[0], vs[0]) = (t, f64::from_bits(value));
+/// The first two samples, or as many as there are, and their values.
+#[inline(always)]
+fn first_samples(bits: &[u8], count: usize) -> Result<(Position, [u64; 2]), ChunkError> {
+    let mut at = Position::START;
+    if count == 0 {
+        return Ok((at, [0; 2]));
+    }
+    let mut head = DecBuf::new(bits);
+    at.t = head.varint()?;
+    at.value = head.be64()?;
+    let first = at.value;
     if count > 1 {
-        end.delta = r.uvarint()? as i64;
-        t = t.wrapping_add(end.delta);
-        window::read(&mut r, &mut value, &mut end.window)?;
-        (ts[1], vs[1]) = (t, f64::from_bits(value));
-        decode_rest(&mut r, t, value, &mut end, &mut ts[2..], &mut vs[2..])?;
+        at.delta = head.uvarint()? as i64;
     }
-    out.timestamps.truncate(start + count);
-    out.floats.truncate(start + count);
-    r.check()?;
-    end.bits = r.position();
-    Ok(end)
+    at.pos = (bits.len() - head.len()) * 8;
+    if count > 1 {
+        let mut r = BitReader::at(bits, at.pos);
+        window::read(&mut r, &mut at.value, &mut at.window)?;
+        at.pos = r.position();
+    }
+    Ok((at, [first, at.value]))
 }
 
-/// The samples after the second. One branch per form, the frequent ones inline: a run of unchanged
-/// samples is taken at once, and the 14-bit delta of deltas that jittered scrapes are full of has
-/// its own predicted branch with a constant length (a computed one makes a serial chain).
-#[inline]
-fn decode_rest(
-    r: &mut BitReader<'_>,
-    mut t: i64,
-    mut value: u64,
-    end: &mut End,
-    ts: &mut [i64],
-    vs: &mut [f64],
-) -> Result<(), ChunkError> {
-    let count = ts.len().min(vs.len()).saturating_sub(BLOCK);
-    let mut delta = end.delta;
-    let mut window = end.window;
-    let mut i = 0;
-    while i < count {
-        let mut word = r.peek();
-        if word >> 62 == 0 {
-            // Pairs of zero bits: time step and value as before. 57 bits are certain.
-            let run = (word.leading_zeros() as usize / 2).min(28).min(count - i);
-            fill(&mut ts[i..], &mut vs[i..], run, t, delta, value);
-            t = t.wrapping_add(delta.wrapping_mul(run as i64));
-            r.skip(2 * run as u32);
-            i += run;
-            continue;
-        }
-        let mut used;
-        if word >> 63 == 0 {
-            // The step as before, another value.
-            used = 3;
-            if word >> 61 == 0b011 {
-                window = ReadWindow::opened_by(word << 3)?;
-                used = 14;
+/// The loops of this encoding.
+struct Xor;
+
+impl Form for Xor {
+    /// One branch a form, which is predicted well, and a run of unchanged samples taken at once.
+    #[inline(always)]
+    fn regular<S: Source>(
+        source: S,
+        at: &mut Position,
+        values: &mut Values<'_>,
+    ) -> Result<Stop, ChunkError> {
+        let count = values.count();
+        let Position { mut value, mut window, mut pos, .. } = *at;
+        let mut fast = FastWindow::new(window, SAME_WINDOW);
+        let stop = loop {
+            if values.len() >= count {
+                break Stop::Done;
             }
-            word <<= used;
-        } else {
-            let mut control = word << 16;
-            used = 16;
-            end.regular = false;
-            if word >> 62 == 0b10 {
-                delta = delta.wrapping_add(signed(word << 2 >> 50, 14));
+            let Some(word) = source.word(pos) else { break Stop::End };
+            if word >> 61 == fast.control {
+                value ^= fast.xor(word);
+                values.push(value);
+                // A word shows two samples of a narrow window.
+                let next = word << fast.advance;
+                let two = next >> 61 == SAME_WINDOW && fast.fits_behind(fast.advance);
+                pos += fast.advance;
+                if two && values.len() < count {
+                    value ^= fast.xor(next);
+                    values.push(value);
+                    pos += fast.advance;
+                }
+            } else if word >> 62 == 0 {
+                let run = (word.leading_zeros() as usize / 2).min(RUN).min(count - values.len());
+                values.repeat(run, value);
+                pos += 2 * run;
+            } else if word >> 63 == 0 {
+                value ^= window.read(source, &mut pos, word, word >> 61 == NEW_WINDOW)?;
+                fast = FastWindow::new(window, SAME_WINDOW);
+                values.push(value);
             } else {
-                delta = delta.wrapping_add(wide_dod(r));
-                control = r.peek();
-                used = 0;
+                break Stop::Irregular;
             }
-            if control >> 63 == 0 {
-                t = t.wrapping_add(delta);
-                r.skip(used + 1);
-                ts[i] = t;
-                vs[i] = f64::from_bits(value);
-                i += 1;
-                continue;
-            }
-            let mut more = 2;
-            if control >> 62 == 0b11 {
-                window = ReadWindow::opened_by(control << 2)?;
-                more = 13;
-            }
-            used += more;
-            word = control << more;
-        }
-        t = t.wrapping_add(delta);
-        r.skip(used);
-        let bits = if used + window.width <= 57 {
-            r.skip(window.width);
-            word >> (64 - window.width)
-        } else {
-            r.take(window.width)
         };
-        value ^= bits << window.trailing;
-        ts[i] = t;
-        vs[i] = f64::from_bits(value);
-        i += 1;
+        (at.value, at.window, at.pos) = (value, window, pos);
+        Ok(stop)
     }
-    end.delta = delta;
-    end.window = window;
-    Ok(())
+
+    /// The 14-bit delta of deltas that jittered scrapes are full of has its own predicted branch with
+    /// a constant length: a computed one makes a serial chain.
+    #[inline(always)]
+    fn any<S: Source>(
+        source: S,
+        at: &mut Position,
+        times: &mut [i64],
+        values: &mut Values<'_>,
+    ) -> Result<Stop, ChunkError> {
+        let count = values.count().min(times.len());
+        let Position { mut t, mut delta, mut value, mut window, mut pos, .. } = *at;
+        let mut fast = FastWindow::new(window, SAME_WINDOW);
+        // Whether a value in it can be read without another look.
+        let mut near = fast.fits_behind(DOD_BITS);
+        let stop = loop {
+            let i = values.len();
+            if i >= count {
+                break Stop::Done;
+            }
+            let Some(word) = source.word(pos) else { break Stop::End };
+            // The position of the bit in front of the value's control, and the bits from there.
+            let (value_at, form) = if word >> 62 == 0b10 {
+                delta = delta.wrapping_add(signed(word << 2 >> 50, 14));
+                (pos + DOD_BITS, word << DOD_BITS)
+            } else if word >> 63 == 0 {
+                if word >> (64 - LONG_RUN) == 0 {
+                    let run = (word.leading_zeros() as usize / 2).min(RUN).min(count - i);
+                    t = run::steps(&mut times[i..i + run], t, delta);
+                    values.repeat(run, value);
+                    pos += 2 * run;
+                    continue;
+                }
+                (pos, word)
+            } else {
+                let (dod, bits) = wide_dod(source, pos);
+                delta = delta.wrapping_add(dod);
+                pos += bits - 1;
+                (pos, source.peek(pos))
+            };
+            pos = value_at;
+            let control = form << 1 >> 62;
+            if near && control == 0b10 {
+                value ^= fast.xor(form);
+                pos += fast.advance;
+            } else if control < 0b10 {
+                pos += 2;
+            } else {
+                let word = source.peek(pos);
+                value ^= window.read(source, &mut pos, word, control == 0b11)?;
+                fast = FastWindow::new(window, SAME_WINDOW);
+                near = fast.fits_behind(DOD_BITS);
+            }
+            t = t.wrapping_add(delta);
+            times[i] = t;
+            values.push(value);
+        };
+        (at.t, at.delta, at.value, at.window, at.pos) = (t, delta, value, window, pos);
+        Ok(stop)
+    }
 }
 
-/// A delta of deltas of 17, 20 or 64 bits, prefix included.
+/// Bits of a delta of deltas of 14 bits, less the one before the value's control.
+const DOD_BITS: usize = 15;
+/// Zero bits that show a run worth a call among samples at different distances.
+const LONG_RUN: u32 = 16;
+
+/// A delta of deltas of 17, 20 or 64 bits with its prefix at `pos`, and the bits of both.
 #[cold]
-fn wide_dod(r: &mut BitReader<'_>) -> i64 {
-    match r.peek() >> 60 {
-        0b1111 => {
-            r.skip(4);
-            r.take(64) as i64
-        }
-        0b1110 => {
-            r.skip(4);
-            signed(r.take(20), 20)
-        }
-        _ => {
-            r.skip(3);
-            signed(r.take(17), 17)
-        }
-    }
+fn wide_dod<S: Source>(source: S, pos: usize) -> (i64, usize) {
+    let (prefix, width) = match source.peek(pos) >> 60 {
+        0b1111 => (4, 64),
+        0b1110 => (4, 20),
+        _ => (3, 17),
+    };
+    let bits = source.take(pos + prefix, width);
+    (if width == 64 { bits as i64 } else { signed(bits, width) }, prefix + width as usize)
 }
 
 /// `n` bits as a number from -(2^(n-1)-1) to 2^(n-1), without a branch: jitter has either sign.

@@ -5,9 +5,9 @@
 use model::Columns;
 use model::value::STALE_NAN_BITS;
 
-use super::run::{BLOCK, fill};
+use super::run::{self, Form, Position, RUN, Source, Stop, Values};
 use super::start_time::{StartReader, StartWriter};
-use super::window::{ReadWindow, WriteWindow, put};
+use super::window::{FastWindow, ReadWindow, WriteWindow, put};
 use super::{ChunkError, Encoding};
 use crate::encoding::{BitReader, BitSink, BitWriter};
 
@@ -55,7 +55,7 @@ impl Xor2Encoder {
     /// Goes on with a chunk written before.
     pub fn resume(data: Vec<u8>) -> Result<Xor2Encoder, ChunkError> {
         let mut columns = Columns::default();
-        let end = decode_run(&data, &mut columns)?;
+        let (end, start) = decode_run(&data, &mut columns)?;
         let Some(&t) = columns.timestamps.last() else { return Ok(Xor2Encoder::new()) };
         Ok(Xor2Encoder {
             t,
@@ -63,8 +63,8 @@ impl Xor2Encoder {
             value: end.value,
             window: end.window.to_writer(),
             samples: columns.len() as u16,
-            start: end.start.to_writer(),
-            bits: BitWriter::resume(data, HEADER_SIZE * 8 + end.bits),
+            start: start.to_writer(),
+            bits: BitWriter::resume(data, HEADER_SIZE * 8 + end.pos),
         })
     }
 
@@ -162,246 +162,282 @@ impl Xor2Encoder {
     }
 }
 
-/// Where decoding stopped.
-struct End {
-    delta: i64,
-    /// Whether `delta` lies between any two samples.
-    regular: bool,
-    value: u64,
-    window: ReadWindow,
-    start: StartReader,
-    /// Bits read behind the header.
-    bits: usize,
-}
+/// Three bits of a sample whose time step is as before: its value in the old window, ...
+const SAME_WINDOW: u64 = 0b100;
+/// ... or in a new one.
+const NEW_WINDOW: u64 = 0b101;
+/// Five bits: a staleness marker, the time step as before.
+const STALE: u64 = 0b11111;
 
 /// Appends all samples of `data` to `out`; on an error some of them. The distance in time of two
 /// samples, if it is the same for all.
 pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<Option<i64>, ChunkError> {
-    decode_run(data, out).map(|end| end.regular.then_some(end.delta))
+    decode_run(data, out).map(|(at, _)| at.regular.then_some(at.delta))
 }
 
-fn decode_run(data: &[u8], out: &mut Columns) -> Result<End, ChunkError> {
+/// Decodes all samples. Where decoding stopped, in bits behind the header.
+fn decode_run(data: &[u8], out: &mut Columns) -> Result<(Position, StartReader), ChunkError> {
     let (header, bits) = data.split_first_chunk::<HEADER_SIZE>().ok_or(ChunkError::Truncated)?;
     let count = usize::from(u16::from_be_bytes([header[0], header[1]]));
-    let mut r = BitReader::new(bits);
-    let start = StartReader::new(header[2]);
-    let mut end =
-        End { delta: 0, regular: true, value: 0, window: ReadWindow::FULL, start, bits: 0 };
+    let mut start = StartReader::new(header[2]);
     // A sample takes a bit at least: what cannot be there is not allocated either.
     if count > bits.len() * 8 {
         return Err(ChunkError::Truncated);
     }
-    let first = out.timestamps.len();
-    out.timestamps.resize(first + count + BLOCK, 0);
-    out.floats.resize(first + count + BLOCK, 0.0);
-    let ts = &mut out.timestamps[first..];
-    let vs = &mut out.floats[first..];
-    if start.any() && count > 0 {
-        out.start_timestamps.resize(first + count, 0);
-        let starts = &mut out.start_timestamps[first..];
-        let mut prev_t = 0;
-        let (ts, vs) = (&mut ts[..count], &mut vs[..count]);
-        decode_samples(&mut r, &mut end, ts, vs, |r, start, i, t| {
-            starts[i] = start.read(r, i as u32, prev_t, t)?;
-            prev_t = t;
-            Ok(())
-        })?;
+    let at = if start.any() && count > 0 {
+        with_starts(bits, count, &mut start, out)?
     } else {
-        let early = count.min(2);
-        let (ts_early, ts) = ts.split_at_mut(early);
-        let (vs_early, vs) = vs.split_at_mut(early);
-        decode_samples(&mut r, &mut end, ts_early, vs_early, |_, _, _, _| Ok(()))?;
-        if let Some(&t) = ts_early.last() {
-            decode_rest(&mut r, &mut end, t, ts, vs)?;
-        }
-    }
-    out.timestamps.truncate(first + count);
-    out.floats.truncate(first + count);
-    r.check()?;
-    end.bits = r.position();
-    Ok(end)
+        let (at, first) = first_samples(bits, count)?;
+        run::decode::<Xor2>(bits, count, at, first, out)?
+    };
+    Ok((at, start))
 }
 
-/// The samples after the second of a chunk without start times, as in
-/// [`xor`](super::xor): one branch per form, the frequent ones inline.
-#[inline]
-fn decode_rest(
-    r: &mut BitReader<'_>,
-    end: &mut End,
-    mut t: i64,
-    ts: &mut [i64],
-    vs: &mut [f64],
-) -> Result<(), ChunkError> {
-    let count = ts.len().min(vs.len()).saturating_sub(BLOCK);
-    let End { mut delta, mut value, mut window, .. } = *end;
-    let mut i = 0;
-    while i < count {
-        let mut word = r.peek();
-        if word >> 63 == 0 {
-            // Time step and value as before, a bit each. 57 bits are certain.
-            let run = (word.leading_zeros() as usize).min(57).min(count - i);
-            fill(&mut ts[i..], &mut vs[i..], run, t, delta, value);
-            t = t.wrapping_add(delta.wrapping_mul(run as i64));
-            r.skip(run as u32);
-            i += run;
-            continue;
-        }
-        let mut used;
-        if word >> 62 == 0b10 {
-            // The step as before, another value.
-            used = 3;
-            if word >> 61 == 0b101 {
-                window = ReadWindow::opened_by(word << 3)?;
-                used = 14;
+/// The first two samples, or as many as there are, of a chunk without start times; their values.
+#[inline(always)]
+fn first_samples(bits: &[u8], count: usize) -> Result<(Position, [u64; 2]), ChunkError> {
+    let mut at = Position::START;
+    let mut values = [0; 2];
+    let mut r = BitReader::new(bits);
+    for (i, to) in values.iter_mut().enumerate().take(count) {
+        *to = read_sample(&mut r, &mut at, i)?;
+    }
+    at.pos = r.position();
+    Ok((at, values))
+}
+
+/// Samples with start times, one after the other.
+fn with_starts(
+    bits: &[u8],
+    count: usize,
+    start: &mut StartReader,
+    out: &mut Columns,
+) -> Result<Position, ChunkError> {
+    let first = out.timestamps.len();
+    out.start_timestamps.resize(first, 0);
+    out.timestamps.reserve(count);
+    out.floats.reserve(count);
+    out.start_timestamps.reserve(count);
+    let mut at = Position::START;
+    let mut r = BitReader::new(bits);
+    let (mut t, mut prev_t) = (0i64, 0);
+    for i in 0..count {
+        let value = read_sample(&mut r, &mut at, i)?;
+        t = if i == 0 { at.t } else { t.wrapping_add(at.delta) };
+        out.timestamps.push(t);
+        out.floats.push(f64::from_bits(value));
+        out.start_timestamps.push(start.read(&mut r, i as u32, prev_t, t)?);
+        prev_t = t;
+    }
+    r.check()?;
+    at.pos = r.position();
+    Ok(at)
+}
+
+/// Time (of the first) or time step, and the value of sample `i`, which is returned.
+#[inline(always)]
+fn read_sample(r: &mut BitReader<'_>, at: &mut Position, i: usize) -> Result<u64, ChunkError> {
+    match i {
+        0 => {
+            at.t = r.varint()?;
+            let value = r.read(64)?;
+            if value != STALE_NAN_BITS {
+                at.value = value;
             }
-            word <<= used;
-        } else {
-            let mut control = word << 16;
-            used = 16;
-            end.regular &= word >> 59 == 0b11111;
-            if word >> 61 == 0b110 {
-                delta = delta.wrapping_add((word << 3) as i64 >> 51);
+            Ok(value)
+        }
+        1 => {
+            at.delta = r.uvarint()? as i64;
+            read_value(r, at)
+        }
+        _ => read_joint(r, at),
+    }
+}
+
+/// The loops of this encoding.
+struct Xor2;
+
+impl Form for Xor2 {
+    #[inline(always)]
+    fn regular<S: Source>(
+        source: S,
+        at: &mut Position,
+        values: &mut Values<'_>,
+    ) -> Result<Stop, ChunkError> {
+        let count = values.count();
+        let Position { mut value, mut window, mut pos, .. } = *at;
+        let mut fast = FastWindow::new(window, SAME_WINDOW);
+        let stop = loop {
+            if values.len() >= count {
+                break Stop::Done;
+            }
+            let Some(word) = source.word(pos) else { break Stop::End };
+            if word >> 61 == fast.control {
+                value ^= fast.xor(word);
+                values.push(value);
+                // A word shows two samples of a narrow window.
+                let next = word << fast.advance;
+                let two = next >> 61 == SAME_WINDOW && fast.fits_behind(fast.advance);
+                pos += fast.advance;
+                if two && values.len() < count {
+                    value ^= fast.xor(next);
+                    values.push(value);
+                    pos += fast.advance;
+                }
+            } else if word >> 63 == 0 {
+                let run = (word.leading_zeros() as usize).min(RUN).min(count - values.len());
+                values.repeat(run, value);
+                pos += run;
+            } else if word >> 62 == 0b10 {
+                value ^= window.read(source, &mut pos, word, word >> 61 == NEW_WINDOW)?;
+                fast = FastWindow::new(window, SAME_WINDOW);
+                values.push(value);
+            } else if word >> 59 == STALE {
+                values.push(STALE_NAN_BITS);
+                pos += 5;
             } else {
-                if word >> 59 == 0b11111 {
-                    r.skip(5);
-                    t = t.wrapping_add(delta);
-                    (ts[i], vs[i]) = (t, f64::from_bits(STALE_NAN_BITS));
-                    i += 1;
+                break Stop::Irregular;
+            }
+        };
+        (at.value, at.window, at.pos) = (value, window, pos);
+        Ok(stop)
+    }
+
+    #[inline(always)]
+    fn any<S: Source>(
+        source: S,
+        at: &mut Position,
+        times: &mut [i64],
+        values: &mut Values<'_>,
+    ) -> Result<Stop, ChunkError> {
+        let count = values.count().min(times.len());
+        let Position { mut t, mut delta, mut value, mut window, mut pos, .. } = *at;
+        let mut fast = FastWindow::new(window, SAME_WINDOW);
+        let stop = loop {
+            let i = values.len();
+            if i >= count {
+                break Stop::Done;
+            }
+            let Some(word) = source.word(pos) else { break Stop::End };
+            let mut stale = false;
+            if word >> 63 == 0 {
+                if word >> (64 - LONG_RUN) == 0 {
+                    let run = (word.leading_zeros() as usize).min(RUN).min(count - i);
+                    t = run::steps(&mut times[i..i + run], t, delta);
+                    values.repeat(run, value);
+                    pos += run;
                     continue;
                 }
-                delta = delta.wrapping_add(wide_dod(r));
-                control = r.peek();
-                used = 0;
-            }
-            if control >> 62 != 0b10 {
-                let stored = if control >> 63 == 0 {
-                    r.skip(used + 1);
-                    value
-                } else if control >> 61 == 0b111 {
-                    r.skip(used + 3);
-                    STALE_NAN_BITS
+                pos += 1;
+            } else if word >> 61 == fast.control {
+                value ^= fast.xor(word);
+                pos += fast.advance;
+            } else if word >> 62 == 0b10 {
+                value ^= window.read(source, &mut pos, word, word >> 61 == NEW_WINDOW)?;
+                fast = FastWindow::new(window, SAME_WINDOW);
+            } else if word >> 59 == STALE {
+                stale = true;
+                pos += 5;
+            } else {
+                // The position of the bit in front of the value's control, and the bits from there.
+                let form = if word >> 61 == 0b110 {
+                    delta = delta.wrapping_add((word << 3) as i64 >> 51);
+                    pos += DOD_BITS;
+                    word << DOD_BITS
                 } else {
-                    window = ReadWindow::opened_by(control << 3)?;
-                    r.skip(used + 14);
-                    value ^= r.take(window.width) << window.trailing;
-                    value
+                    let (dod, bits) = wide_dod(source, pos);
+                    delta = delta.wrapping_add(dod);
+                    pos += bits - 1;
+                    source.peek(pos)
                 };
-                t = t.wrapping_add(delta);
-                (ts[i], vs[i]) = (t, f64::from_bits(stored));
-                i += 1;
-                continue;
-            }
-            used += 2;
-            word = control << 2;
-        }
-        t = t.wrapping_add(delta);
-        r.skip(used);
-        let bits = if used + window.width <= 57 {
-            r.skip(window.width);
-            word >> (64 - window.width)
-        } else {
-            r.take(window.width)
-        };
-        value ^= bits << window.trailing;
-        (ts[i], vs[i]) = (t, f64::from_bits(value));
-        i += 1;
-    }
-    (end.delta, end.value, end.window) = (delta, value, window);
-    Ok(())
-}
-
-/// A delta of deltas of 20 or 64 bits, prefix included.
-#[cold]
-fn wide_dod(r: &mut BitReader<'_>) -> i64 {
-    let word = r.peek();
-    if word >> 60 == 0b1110 {
-        r.skip(24);
-        return (word << 4) as i64 >> 44;
-    }
-    r.skip(5);
-    r.take(64) as i64
-}
-
-/// Fills `ts` and `vs`; `after` reads what follows each sample.
-#[inline(always)]
-fn decode_samples(
-    r: &mut BitReader<'_>,
-    end: &mut End,
-    ts: &mut [i64],
-    vs: &mut [f64],
-    mut after: impl FnMut(&mut BitReader<'_>, &mut StartReader, usize, i64) -> Result<(), ChunkError>,
-) -> Result<(), ChunkError> {
-    let mut t = 0i64;
-    for (i, (to_t, to_v)) in ts.iter_mut().zip(vs.iter_mut()).enumerate() {
-        let value = match i {
-            0 => {
-                t = r.varint()?;
-                let value = r.read(64)?;
-                if value != STALE_NAN_BITS {
-                    end.value = value;
+                match form << 1 >> 61 {
+                    0b000..=0b011 => pos += 2,
+                    0b100 | 0b101 if fast.fits_behind(DOD_BITS) => {
+                        value ^= fast.xor(form);
+                        pos += fast.advance;
+                    }
+                    0b111 => {
+                        stale = true;
+                        pos += 4;
+                    }
+                    control => {
+                        // Of two bits of control and the one in front, or of three.
+                        pos += usize::from(control == 0b110);
+                        let word = source.peek(pos);
+                        value ^= window.read(source, &mut pos, word, control == 0b110)?;
+                        fast = FastWindow::new(window, SAME_WINDOW);
+                    }
                 }
-                value
             }
-            1 => {
-                end.delta = r.uvarint()? as i64;
-                read_value(r, end)?
-            }
-            _ => read_joint(r, end)?,
+            t = t.wrapping_add(delta);
+            times[i] = t;
+            values.push(if stale { STALE_NAN_BITS } else { value });
         };
-        t = t.wrapping_add(end.delta);
-        (*to_t, *to_v) = (t, f64::from_bits(value));
-        after(r, &mut end.start, i, t)?;
+        (at.t, at.delta, at.value, at.window, at.pos) = (t, delta, value, window, pos);
+        Ok(stop)
     }
-    Ok(())
 }
 
-/// Time step (into `end.delta`) and value of a sample after the second.
+/// Bits of a delta of deltas of 13 bits, less the one before the value's control.
+const DOD_BITS: usize = 15;
+/// Zero bits that show a run worth a call among samples at different distances.
+const LONG_RUN: u32 = 8;
+
+/// A delta of deltas of 20 or 64 bits with its prefix at `pos`, and the bits of both.
+#[cold]
+fn wide_dod<S: Source>(source: S, pos: usize) -> (i64, usize) {
+    let (prefix, width) = if source.peek(pos) >> 60 == 0b1110 { (4, 20) } else { (5, 64) };
+    let bits = source.take(pos + prefix, width);
+    ((bits << (64 - width)) as i64 >> (64 - width), prefix + width as usize)
+}
+
+/// Time step (into `at.delta`) and value of a sample after the second.
 #[inline(always)]
-fn read_joint(r: &mut BitReader<'_>, end: &mut End) -> Result<u64, ChunkError> {
+fn read_joint(r: &mut BitReader<'_>, at: &mut Position) -> Result<u64, ChunkError> {
     let word = r.peek();
     if word >> 63 == 0 {
         r.skip(1);
-        return Ok(end.value);
+        return Ok(at.value);
     }
     if word >> 62 == 0b10 {
         if word >> 61 == 0b100 {
             r.skip(3);
         } else {
-            end.window = ReadWindow::opened_by(word << 3)?;
+            at.window = ReadWindow::opened_by(word << 3)?;
             r.skip(14);
         }
-        end.value ^= r.take(end.window.width) << end.window.trailing;
-        return Ok(end.value);
+        at.value ^= r.take(at.window.width) << at.window.trailing;
+        return Ok(at.value);
     }
     if word >> 61 == 0b110 {
-        end.delta = end.delta.wrapping_add((word << 3) as i64 >> 51);
+        at.delta = at.delta.wrapping_add((word << 3) as i64 >> 51);
         r.skip(16);
     } else if word >> 60 == 0b1110 {
-        end.delta = end.delta.wrapping_add((word << 4) as i64 >> 44);
+        at.delta = at.delta.wrapping_add((word << 4) as i64 >> 44);
         r.skip(24);
     } else {
         r.skip(5);
         if word >> 59 == 0b11111 {
             return Ok(STALE_NAN_BITS);
         }
-        end.delta = end.delta.wrapping_add(r.take(64) as i64);
+        at.delta = at.delta.wrapping_add(r.take(64) as i64);
     }
-    end.regular = false;
-    read_value(r, end)
+    at.regular = false;
+    read_value(r, at)
 }
 
 /// The value behind a time step that changed.
 #[inline(always)]
-fn read_value(r: &mut BitReader<'_>, end: &mut End) -> Result<u64, ChunkError> {
+fn read_value(r: &mut BitReader<'_>, at: &mut Position) -> Result<u64, ChunkError> {
     let word = r.peek();
     match word >> 61 {
         0b000..=0b011 => {
             r.skip(1);
-            return Ok(end.value);
+            return Ok(at.value);
         }
         0b100 | 0b101 => r.skip(2),
         0b110 => {
-            end.window = ReadWindow::opened_by(word << 3)?;
+            at.window = ReadWindow::opened_by(word << 3)?;
             r.skip(14);
         }
         _ => {
@@ -409,6 +445,6 @@ fn read_value(r: &mut BitReader<'_>, end: &mut End) -> Result<u64, ChunkError> {
             return Ok(STALE_NAN_BITS);
         }
     }
-    end.value ^= r.take(end.window.width) << end.window.trailing;
-    Ok(end.value)
+    at.value ^= r.take(at.window.width) << at.window.trailing;
+    Ok(at.value)
 }

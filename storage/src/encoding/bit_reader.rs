@@ -3,6 +3,9 @@
 
 use super::{DecodeError, MAX_VARINT_LEN_64, unzigzag};
 
+/// Bits that a [`peek`](BitReader::peek) shows at least.
+pub const PEEK_BITS: u32 = 57;
+
 /// A position in a run of bits.
 #[derive(Clone, Copy, Debug)]
 pub struct BitReader<'a> {
@@ -15,6 +18,12 @@ impl<'a> BitReader<'a> {
     /// Reads from the first bit of `data`.
     pub fn new(data: &'a [u8]) -> BitReader<'a> {
         BitReader { data, pos: 0 }
+    }
+
+    /// Reads from bit `pos` of `data`.
+    #[inline(always)]
+    pub fn at(data: &'a [u8], pos: usize) -> BitReader<'a> {
+        BitReader { data, pos }
     }
 
     /// Bits read so far.
@@ -104,12 +113,16 @@ impl<'a> BitReader<'a> {
 /// The bits of `data` from bit `pos` on, left-aligned, at least 57 of them; zeros behind the end.
 #[inline(always)]
 fn peek_at(data: &[u8], pos: usize) -> u64 {
+    word_at(data, pos).unwrap_or_else(|| tail_word(data, pos >> 3) << (pos & 7))
+}
+
+/// The bits of `data` from bit `pos` on, left-aligned, at least 57 of them; `None` where less than
+/// eight bytes are left.
+#[inline(always)]
+pub fn word_at(data: &[u8], pos: usize) -> Option<u64> {
     let at = pos >> 3;
-    let word = match data.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>()) {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => tail_word(data, at),
-    };
-    word << (pos & 7)
+    let bytes = data.get(at..at + 8)?.first_chunk::<8>()?;
+    Some(u64::from_be_bytes(*bytes) << (pos & 7))
 }
 
 /// The last, fewer than eight bytes of `data` from `at` on, zero padded.

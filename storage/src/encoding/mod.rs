@@ -12,7 +12,7 @@ mod dec_buf;
 mod enc_buf;
 pub mod varbit;
 
-pub use bit_reader::BitReader;
+pub use bit_reader::{BitReader, PEEK_BITS, word_at};
 pub use bit_writer::{BitSink, BitWriter};
 pub use crc::{Crc32c, crc32c};
 pub use dec_buf::{DecBuf, DecodeError};
