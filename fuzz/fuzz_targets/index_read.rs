@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let ids = postings_for_matchers(&reader, &[], None, &cancel).unwrap_or_default();
-    for id in &ids {
+    for id in ids.iter() {
         let _ = reader.labels(*id).map(|labels| labels.to_string());
         let _ = reader.chunks(*id).map(Iterator::count);
     }

@@ -1,6 +1,7 @@
 //! BlockReader: what reads and compaction see of a block or of the head, which never meet.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
@@ -54,16 +55,21 @@ pub trait BlockReader: Send + Sync {
     /// First and last millisecond that samples of this source may have, inclusive.
     fn range(&self) -> TimeRange;
 
-    /// Ids of the series that satisfy all matchers (every series when there is none), ascending.
+    /// Ids of the series that satisfy all matchers (every series when there is none), ascending. They
+    /// may be shared with a source that remembers them.
     fn postings(
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError>;
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError>;
 
     /// Keeps of `ids` (ascending, from `postings`) those with a chunk that overlaps `range` and is
     /// not wholly deleted. No chunk is read. What cannot tell keeps everything.
-    fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
+    fn retain_in_range(
+        &self,
+        ids: &mut Arc<Vec<SeriesId>>,
+        range: TimeRange,
+    ) -> Result<(), QueryError> {
         let _ = (ids, range);
         Ok(())
     }
@@ -79,7 +85,7 @@ pub trait BlockReader: Send + Sync {
 
     /// Puts `ids` (ascending, from `postings`) into the order that a selection from this source
     /// alone has.
-    fn arrange(&self, ids: &mut [SeriesId]) {
+    fn arrange(&self, ids: &mut Arc<Vec<SeriesId>>) {
         let _ = ids;
     }
 

@@ -125,7 +125,7 @@ fn print_block(out: &mut impl Write, block: &Block) -> Result<(), Failure> {
         block.size_bytes()
     )?;
     let chunks = chunkfile::Reader::open(&RealFs, &block.dir().join(CHUNKS_DIR))?;
-    for id in block.postings(&[], &CancelToken::default())? {
+    for &id in block.postings(&[], &CancelToken::default())?.iter() {
         writeln!(out, "series {id} {}", block.index().labels(id)?)?;
         for meta in block.index().chunks(id)? {
             let meta = meta.map_err(|e| block.index().corruption(e))?;

@@ -159,7 +159,7 @@ mod tests {
         let b = [model::Matcher::equal("b", "1")];
         let all = crate::postings::postings_for_matchers(&index, &b, None, &Default::default());
         let labels: Vec<String> =
-            all.unwrap().into_iter().map(|id| index.labels(id).unwrap().to_string()).collect();
+            all.unwrap().iter().map(|&id| index.labels(id).unwrap().to_string()).collect();
         assert_eq!(labels, ["{a=\"1\", b=\"1\"}", "{a=\"2\", b=\"1\"}"]);
     }
 }

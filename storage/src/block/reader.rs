@@ -1,13 +1,14 @@
 //! Reading a block: its side of the seam that queries and compaction see.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
 use super::open::Block;
 use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
 use crate::index::ChunkMeta;
-use crate::postings::{PostingsSource, label_values, postings_for_matchers};
+use crate::postings::{PostingsSource, label_values, postings_for_matchers, subtract};
 use crate::source::{BlockReader, SeriesId, SourceChunk, Symbols};
 use crate::tombstones::Intervals;
 
@@ -68,25 +69,31 @@ impl BlockReader for Block {
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError> {
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
         postings_for_matchers(&*self.index, matchers, Some(&self.cache), cancel)
     }
 
-    fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
-        let mut failed = Ok(());
-        ids.retain(|id| {
-            let deleted = self.deleted(*id);
+    fn retain_in_range(
+        &self,
+        ids: &mut Arc<Vec<SeriesId>>,
+        range: TimeRange,
+    ) -> Result<(), QueryError> {
+        // Mostly all have, and what is shared is not copied then.
+        let mut gone: Vec<SeriesId> = Vec::new();
+        for id in ids.iter() {
             let mut found = false;
-            let visited = self.visit_chunks(*id, range, deleted, |_| {
+            self.visit_chunks(*id, range, self.deleted(*id), |_| {
                 found = true;
                 Ok(())
-            });
-            if let (Err(error), Ok(())) = (visited, &failed) {
-                failed = Err(error);
+            })?;
+            if !found {
+                gone.push(*id);
             }
-            found
-        });
-        failed
+        }
+        if !gone.is_empty() {
+            subtract(Arc::make_mut(ids), gone.as_slice());
+        }
+        Ok(())
     }
 
     fn symbols(&self) -> Option<Symbols<'_>> {

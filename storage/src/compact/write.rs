@@ -165,7 +165,7 @@ fn select(
         if source.symbols().is_none() {
             source.retain_in_range(&mut ids, range)?;
         }
-        in_label_order(&**source, ids, cancel)
+        in_label_order(&**source, Arc::unwrap_or_clone(ids), cancel)
     };
     sources.iter().map(ids).collect()
 }

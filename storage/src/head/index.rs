@@ -330,6 +330,8 @@ impl PostingsSource for HeadIndex {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use model::{CancelToken, MatchOp, Matcher};
 
     use super::*;
@@ -406,5 +408,39 @@ mod tests {
             }
         }
         assert!(index.changed_since(0).is_none(), "old changes are forgotten");
+    }
+
+    #[test]
+    fn remembered_answers_follow_series_that_come_and_go() {
+        let cache = PostingsCache::new(1 << 20);
+        let equal = Matcher::equal("zone", "a");
+        let other = Matcher::new(MatchOp::NotRegex, "pod", ".*7").unwrap();
+        let mut index = HeadIndex::default();
+        let (mut next, mut known) = (0, 0);
+        for round in 0..40u32 {
+            // Every other round brings series that no matcher selects, and takes none.
+            let unrelated = round % 2 == 1;
+            for _ in 0..if round == 0 { 8000 } else { round % 9 * 7 } {
+                let labels = match next % 5 {
+                    _ if unrelated => Labels::from_pairs([("pod", format!("{next}7"))]),
+                    0 => Labels::from_pairs([("__name__", format!("other_{next}"))]),
+                    _ => series(next),
+                };
+                index.add(next, labels.hash64(), &labels);
+                next += 1;
+            }
+            let gone = if unrelated { 0 } else { round % 4 };
+            index.unlink(&(0..gone).map(|i| round * 13 + i).collect::<Vec<Slot>>());
+            for matchers in [vec![equal.clone()], vec![equal.clone(), other.clone()], vec![other.clone()]] {
+                let before = cache.answer(&matchers);
+                let ask = |cache| {
+                    postings_for_matchers(&index, &matchers, cache, &CancelToken::default()).unwrap()
+                };
+                let answer = ask(Some(&cache));
+                assert_eq!(answer, ask(None), "{matchers:?} in round {round}");
+                known += usize::from(before.is_some_and(|(_, ids)| Arc::ptr_eq(&ids, &answer)));
+            }
+        }
+        assert!(known >= 3 * 20, "unrelated series cost no answer");
     }
 }

@@ -25,7 +25,7 @@ fn samples(view: &HeadView, i: usize) -> Vec<(i64, f64)> {
     let m = [Matcher::equal("i", i.to_string())];
     let ids = view.postings(&m, &CancelToken::default()).unwrap();
     let mut out = Columns::default();
-    for id in ids {
+    for &id in ids.iter() {
         assert_eq!(view.labels(id).unwrap(), labels(i));
         view.read(id, TimeRange::ALL, &mut out).unwrap();
     }

@@ -17,7 +17,7 @@ use super::ooo::{OooSeries, columns_of};
 use super::parts::{Part, clip, merge_parts, span_of};
 use super::series::{MappedChunk, OpenKind, Records, Slot, page_number, place};
 use crate::chunk::{CutRule, EncodeOptions, decode, encode};
-use crate::postings::{label_values, postings_for_matchers};
+use crate::postings::{label_values, postings_for_matchers, subtract};
 use crate::source::{BlockReader, SeriesId};
 
 /// A consistent view of the head.
@@ -292,38 +292,39 @@ impl BlockReader for HeadView {
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError> {
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
         if let Some(only) = self.only.as_ref().filter(|_| matchers.is_empty()) {
-            return Ok(only.to_vec());
+            return Ok(Arc::new(only.to_vec()));
         }
         let index = self.head.index();
         let cache = Some(&self.head.postings_cache);
         let mut found = postings_for_matchers(&*index, matchers, cache, cancel)?;
         if let Some(only) = &self.only {
-            found.retain(|slot| only.binary_search(slot).is_ok());
+            Arc::make_mut(&mut found).retain(|slot| only.binary_search(slot).is_ok());
         }
         Ok(found)
     }
 
-    fn retain_in_range(&self, ids: &mut Vec<SeriesId>, range: TimeRange) -> Result<(), QueryError> {
-        let mut kept = 0;
-        let mut at = 0;
-        while let Some(&first) = ids.get(at) {
-            let number = page_number(first);
-            let run = ids[at..].iter().take_while(|id| page_number(**id) == number).count();
-            if let Some(page) = self.head.pages.get(number) {
-                let records = page.lock();
-                for i in at..at + run {
-                    let id = ids[i];
-                    if self.has_samples(&records, place(id), range) {
-                        ids[kept] = id;
-                        kept += 1;
-                    }
+    fn retain_in_range(
+        &self,
+        ids: &mut Arc<Vec<SeriesId>>,
+        range: TimeRange,
+    ) -> Result<(), QueryError> {
+        // Mostly all have, and what is shared is not copied then.
+        let mut gone: Vec<SeriesId> = Vec::new();
+        for run in ids.chunk_by(|a, b| page_number(*a) == page_number(*b)) {
+            match self.head.pages.get(page_number(run[0])) {
+                Some(page) => {
+                    let records = page.lock();
+                    let has = |id: &SeriesId| self.has_samples(&records, place(*id), range);
+                    gone.extend(run.iter().filter(|id| !has(id)));
                 }
+                None => gone.extend_from_slice(run),
             }
-            at += run;
         }
-        ids.truncate(kept);
+        if !gone.is_empty() {
+            subtract(Arc::make_mut(ids), gone.as_slice());
+        }
         Ok(())
     }
 
@@ -332,7 +333,7 @@ impl BlockReader for HeadView {
     }
 
     /// In the order of refs.
-    fn arrange(&self, ids: &mut [SeriesId]) {
+    fn arrange(&self, ids: &mut Arc<Vec<SeriesId>>) {
         if self.head.order.is_kept() {
             return;
         }
@@ -345,7 +346,7 @@ impl BlockReader for HeadView {
         }
         // Stable: it makes use of the runs that are in order.
         by_ref.sort();
-        ids.iter_mut().zip(by_ref).for_each(|(id, (_, next))| *id = next);
+        Arc::make_mut(ids).iter_mut().zip(by_ref).for_each(|(id, (_, next))| *id = next);
     }
 
     fn labels(&self, id: SeriesId) -> Result<Labels, QueryError> {
@@ -366,7 +367,7 @@ impl BlockReader for HeadView {
         let slots = if matchers.is_empty() && self.only.is_none() {
             self.head.index().all().clone()
         } else {
-            self.postings(matchers, &CancelToken::default())?.into_iter().collect()
+            self.postings(matchers, &CancelToken::default())?.iter().copied().collect()
         };
         Ok(self.names_of(&slots))
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use model::labels::METRIC_NAME;
 use model::{Labels, QueryError};
@@ -30,8 +30,6 @@ pub struct IndexReader {
     table: OffsetTable,
     /// Label names, ascending, with their symbol references.
     names: Vec<(Box<str>, u32)>,
-    /// Whether metric names come first in label order; found out when asked for.
-    names_lead: OnceLock<bool>,
     /// Long lists whose checksum was right.
     checked: Mutex<HashSet<u64>>,
 }
@@ -64,8 +62,8 @@ impl IndexReader {
         };
         let (version, toc, symbols, table, names) = read().map_err(|e| corrupt_file(path, e))?;
         let path = path.to_owned();
-        let (names_lead, checked) = (OnceLock::new(), Mutex::default());
-        Ok(IndexReader { path, version, toc, symbols, table, names, file, names_lead, checked })
+        let checked = Mutex::default();
+        Ok(IndexReader { path, version, toc, symbols, table, names, file, checked })
     }
 
     fn bytes(&self) -> &[u8] {
@@ -141,29 +139,16 @@ impl IndexReader {
         Ok(ids)
     }
 
-    /// Whether the series of each metric name are all the series between its first and its last. So
-    /// it is when every series has a name and no label sorts before it.
-    fn metric_names_lead(&self) -> bool {
-        let mut total = 0;
-        let mut before = None;
-        let mut ascending = true;
-        let visited = PostingsSource::pairs(self, METRIC_NAME, "", &mut |_, pair| {
-            // Only ends are looked at here; whoever relies on them reads the list checked.
-            let ids = postings::list(self.bytes(), pair, false).map(BigEndian::new);
-            if let Ok(ids) = ids
-                && let (Some(first), Some(last)) = (ids.first(), ids.last())
-                && before.is_none_or(|before| before < first)
-                && first <= last
-            {
-                total += ids.len();
-                before = Some(last);
-                return ControlFlow::Continue(());
-            }
-            ascending = false;
-            ControlFlow::Break(())
-        });
-        let all = self.pair("", "").ok().flatten().and_then(|all| self.list_len(all).ok());
-        visited.is_ok() && ascending && all == Some(total)
+    /// First and last of `ids` if they are all the series from the one to the other, as those of a
+    /// metric name are unless some label sorts before it. Where they stand among all series tells, so
+    /// the ends need no checksum: ends that are damaged do not stand as far apart as there are ids.
+    fn span_of(&self, ids: BigEndian<'_>) -> Result<Option<(u32, u32)>, QueryError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
+        let Some(all) = self.pair("", "")? else { return Ok(None) };
+        let all = postings::list(self.bytes(), all, false).map_err(|e| self.corrupt(e))?;
+        let all = BigEndian::new(all);
+        let between = all.position_after(last).checked_sub(all.position(first));
+        Ok((between == Some(ids.len())).then_some((first, last)))
     }
 
     /// What a failed step of [`LabelRefs`] or [`ChunkMetas`] means, with the file's name.
@@ -366,11 +351,11 @@ impl PostingsSource for IndexReader {
     }
 
     fn span(&self, name: &str, pair: u64) -> Result<Option<(u32, u32)>, QueryError> {
-        if name != METRIC_NAME || !*self.names_lead.get_or_init(|| self.metric_names_lead()) {
+        if name != METRIC_NAME {
             return Ok(None);
         }
-        let ids = BigEndian::new(self.list(pair)?);
-        Ok(ids.first().zip(ids.last()))
+        let ids = postings::list(self.bytes(), pair, false).map_err(|e| self.corrupt(e))?;
+        self.span_of(BigEndian::new(ids))
     }
 
     fn generation(&self) -> Option<u64> {

@@ -1,5 +1,5 @@
-//! PostingsCache: results of costly matchers, so that a dashboard's regex is evaluated once per
-//! state of the index and not once per panel and refresh.
+//! PostingsCache: results of costly matchers and of whole sets of them, so that a dashboard's selector
+//! is evaluated once per state of the index and not once per panel and refresh.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,9 @@ use model::{MatchOp, Matcher};
 
 use super::set::Postings;
 
-/// Matcher → the ids its value scan found and the generation of the index at that time, bounded in
-/// bytes. Who gets an old result brings it up to date or does without.
+/// Matcher → the ids its value scan found, matchers → the ids that satisfy them all, each with the
+/// generation of the index at that time, bounded in bytes. Who gets an old result brings it up to
+/// date or does without.
 #[derive(Debug)]
 pub struct PostingsCache {
     capacity_bytes: usize,
@@ -25,9 +26,20 @@ struct State {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    op: MatchOp,
-    name: String,
-    value: String,
+    kind: Kind,
+    matchers: Vec<(MatchOp, String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Scan,
+    Answer,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    Scan(Arc<Postings>),
+    Answer(Arc<Vec<u32>>),
 }
 
 #[derive(Debug)]
@@ -35,7 +47,7 @@ struct Entry {
     generation: u64,
     used: u64,
     size_bytes: usize,
-    postings: Arc<Postings>,
+    found: Found,
 }
 
 /// What an entry costs beside its ids and texts.
@@ -52,28 +64,56 @@ impl PostingsCache {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    /// What was stored for `matcher`, with its generation.
+    /// What the scan of `matcher` found, with its generation.
     pub fn get(&self, matcher: &Matcher) -> Option<(u64, Arc<Postings>)> {
+        match self.fetch(&Key::of(Kind::Scan, std::slice::from_ref(matcher)))? {
+            (generation, Found::Scan(postings)) => Some((generation, postings)),
+            _ => None,
+        }
+    }
+
+    /// The ids that satisfied all of `matchers`, with their generation.
+    pub fn answer(&self, matchers: &[Matcher]) -> Option<(u64, Arc<Vec<u32>>)> {
+        match self.fetch(&Key::of(Kind::Answer, matchers))? {
+            (generation, Found::Answer(ids)) => Some((generation, ids)),
+            _ => None,
+        }
+    }
+
+    fn fetch(&self, key: &Key) -> Option<(u64, Found)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clock += 1;
         let clock = state.clock;
-        let entry = state.entries.get_mut(&Key::of(matcher))?;
+        let entry = state.entries.get_mut(key)?;
         entry.used = clock;
-        Some((entry.generation, entry.postings.clone()))
+        Some((entry.generation, entry.found.clone()))
     }
 
-    /// Stores the result of `matcher`; the least recently used ones make room. Results larger than
-    /// a quarter of the cache are not kept.
+    /// Stores what the scan of `matcher` found.
     pub fn put(&self, matcher: &Matcher, generation: u64, postings: Arc<Postings>) {
-        let key = Key::of(matcher);
-        let size_bytes = postings.size_bytes() + key.name.len() + key.value.len() + ENTRY_OVERHEAD;
+        let size_bytes = postings.size_bytes();
+        let key = Key::of(Kind::Scan, std::slice::from_ref(matcher));
+        self.store(key, generation, size_bytes, Found::Scan(postings));
+    }
+
+    /// Stores the ids that satisfy all of `matchers`.
+    pub fn put_answer(&self, matchers: &[Matcher], generation: u64, ids: Arc<Vec<u32>>) {
+        let size_bytes = ids.capacity() * size_of::<u32>();
+        let key = Key::of(Kind::Answer, matchers);
+        self.store(key, generation, size_bytes, Found::Answer(ids));
+    }
+
+    /// The least recently used results make room. What is larger than a quarter of the cache is not
+    /// kept.
+    fn store(&self, key: Key, generation: u64, found_bytes: usize, found: Found) {
+        let size_bytes = found_bytes + key.size_bytes() + ENTRY_OVERHEAD;
         if size_bytes > self.capacity_bytes / 4 {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clock += 1;
         let used = state.clock;
-        let entry = Entry { generation, used, size_bytes, postings };
+        let entry = Entry { generation, used, size_bytes, found };
         if let Some(old) = state.entries.insert(key, entry) {
             state.size_bytes -= old.size_bytes;
         }
@@ -87,8 +127,14 @@ impl PostingsCache {
 }
 
 impl Key {
-    fn of(matcher: &Matcher) -> Key {
-        Key { op: matcher.op, name: matcher.name.clone(), value: matcher.value.clone() }
+    fn of(kind: Kind, matchers: &[Matcher]) -> Key {
+        let matchers = matchers.iter().map(|m| (m.op, m.name.clone(), m.value.clone())).collect();
+        Key { kind, matchers }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let texts = self.matchers.iter().map(|(_, name, value)| name.len() + value.len());
+        texts.sum::<usize>() + size_of_val(self.matchers.as_slice())
     }
 }
 
@@ -115,6 +161,18 @@ mod tests {
         assert_eq!(known("x.*"), Some((2, 4)));
         cache.clear();
         assert_eq!(known("x.*"), None);
+    }
+
+    #[test]
+    fn a_scan_is_not_an_answer() {
+        let cache = PostingsCache::new(1 << 20);
+        cache.put(&regex("x.*"), 1, ids(3));
+        assert_eq!(cache.answer(&[regex("x.*")]), None);
+        let both = [regex("x.*"), regex("y.*")];
+        cache.put_answer(&both, 2, Arc::new(vec![7]));
+        assert_eq!(cache.answer(&both), Some((2, Arc::new(vec![7]))));
+        assert_eq!(cache.answer(&both[..1]), None);
+        assert!(cache.get(&both[0]).is_some() && cache.get(&both[1]).is_none());
     }
 
     #[test]

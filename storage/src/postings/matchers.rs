@@ -29,7 +29,7 @@ const LARGE_BITMAP: u64 = 4096;
 const IDS_PER_CHECK: usize = 16;
 
 /// Ids of the series that satisfy all matchers, ascending; every series when there is none.
-pub fn postings_for_matchers<S: PostingsSource + ?Sized>(
+pub(super) fn evaluate<S: PostingsSource + ?Sized>(
     source: &S,
     matchers: &[Matcher],
     cache: Option<&PostingsCache>,

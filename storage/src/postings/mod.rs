@@ -3,6 +3,7 @@
 //! The lists come in two forms, big-endian u32s mapped from a block index and roaring bitmaps of
 //! the head; [`PostingsSource`] is what the evaluation sees of either.
 
+mod answers;
 mod cache;
 mod list;
 mod matchers;
@@ -11,9 +12,9 @@ mod source;
 mod union;
 mod values;
 
+pub use answers::postings_for_matchers;
 pub use cache::PostingsCache;
 pub use list::{BigEndian, SortedIds, intersect, intersects, subtract};
-pub use matchers::postings_for_matchers;
 pub use set::Postings;
 pub use source::{ListRef, PostingsSource};
 pub use union::union;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use model::{CancelToken, Matcher, QueryError};
 
-use super::matchers::postings_for_matchers;
+use super::answers::postings_for_matchers;
 use super::source::PostingsSource;
 
 /// Looking at one series costs about as much as testing this many value lists.

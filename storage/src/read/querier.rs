@@ -41,7 +41,7 @@ impl MergeQuerier {
         matchers: &[Matcher],
         range: TimeRange,
         cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError> {
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
         let mut ids = source.postings(matchers, cancel)?;
         source.retain_in_range(&mut ids, range)?;
         Ok(ids)
@@ -67,7 +67,7 @@ impl Querier for MergeQuerier {
             TimeRange { min: hints.start, max: hints.end }
         };
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        let mut found: Vec<(&Arc<dyn BlockReader>, Vec<SeriesId>)> = Vec::new();
+        let mut found: Vec<(&Arc<dyn BlockReader>, Arc<Vec<SeriesId>>)> = Vec::new();
         for source in &self.sources {
             let ids = MergeQuerier::ids(&**source, matchers, range, cancel)?;
             if !ids.is_empty() {
@@ -79,7 +79,9 @@ impl Querier for MergeQuerier {
             // Alone in the view, a source keeps its order; so does one that has label order.
             [(source, ids)] if self.sources.len() == 1 || source.label_ordered() => {
                 source.arrange(ids);
-                ids.truncate(limit);
+                if ids.len() > limit {
+                    Arc::make_mut(ids).truncate(limit);
+                }
                 Ok(Arc::new(SourceSelection::new(source.clone(), std::mem::take(ids))))
             }
             _ => self.merge(found, limit, cancel),
@@ -125,14 +127,14 @@ impl MergeQuerier {
 
     fn merge(
         &self,
-        found: Vec<(&Arc<dyn BlockReader>, Vec<SeriesId>)>,
+        found: Vec<(&Arc<dyn BlockReader>, Arc<Vec<SeriesId>>)>,
         limit: usize,
         cancel: &CancelToken,
     ) -> Result<Arc<dyn Selection>, QueryError> {
         let mut sources = Vec::with_capacity(found.len());
         let mut lists = Vec::with_capacity(found.len());
         for (source, ids) in found {
-            lists.push(in_label_order(&**source, ids, cancel)?);
+            lists.push(in_label_order(&**source, Arc::unwrap_or_clone(ids), cancel)?);
             sources.push(source.clone());
         }
         let mut selection = MergedSelection::new(sources.clone(), self.xor2);

@@ -11,11 +11,11 @@ use crate::source::{BlockReader, SeriesId};
 /// Series of one source, in its order.
 pub(super) struct SourceSelection {
     source: Arc<dyn BlockReader>,
-    ids: Vec<SeriesId>,
+    ids: Arc<Vec<SeriesId>>,
 }
 
 impl SourceSelection {
-    pub(super) fn new(source: Arc<dyn BlockReader>, ids: Vec<SeriesId>) -> SourceSelection {
+    pub(super) fn new(source: Arc<dyn BlockReader>, ids: Arc<Vec<SeriesId>>) -> SourceSelection {
         SourceSelection { source, ids }
     }
 

@@ -231,10 +231,10 @@ impl BlockReader for Salvaged {
         &self,
         matchers: &[Matcher],
         _cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError> {
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
         // Only written from, never asked.
         debug_assert!(matchers.is_empty());
-        Ok(self.ids.clone())
+        Ok(Arc::new(self.ids.clone()))
     }
 
     fn label_ordered(&self) -> bool {

@@ -162,7 +162,7 @@ fn a_narrow_span_trims_chunks() {
             Arc::new(Block::open(&*fs, &Path::new("/out").join(written.ulid.to_string())).unwrap());
         let mut want = 0;
         let mut cut = Columns::default();
-        for id in block.postings(&[], &CancelToken::default()).unwrap() {
+        for &id in block.postings(&[], &CancelToken::default()).unwrap().iter() {
             cut.clear();
             let range = TimeRange { min: middle, max: middle + 599_999 };
             block.read(id, range, &mut cut).unwrap();
@@ -200,7 +200,7 @@ impl BlockReader for Unlisted {
         &self,
         matchers: &[model::Matcher],
         cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError> {
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
         self.0.postings(matchers, cancel)
     }
 

@@ -42,7 +42,7 @@ impl BlockReader for Twin {
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Vec<SeriesId>, QueryError> {
+    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
         self.0.postings(matchers, cancel)
     }
 

@@ -260,7 +260,7 @@ fn xor2_stays_xor2() {
     let blocks = db.view.get().blocks.clone();
     assert!(blocks.iter().any(|b| b.meta().compaction.level > 1));
     for block in blocks {
-        for id in block.postings(&[], &CancelToken::default()).unwrap() {
+        for &id in block.postings(&[], &CancelToken::default()).unwrap().iter() {
             let chunks = block.chunks(id, TimeRange::ALL).unwrap();
             assert!(chunks.iter().all(|c| c.encoding == Encoding::Xor2 as u8), "{chunks:?}");
         }

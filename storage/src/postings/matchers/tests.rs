@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::*;
-use crate::postings::{ListRef, label_values};
+use crate::postings::{ListRef, label_values, postings_for_matchers};
 
 /// An index over label sets, in either form of list.
 struct Model {
@@ -172,7 +172,7 @@ proptest! {
         for _ in 0..2 {
             let got =
                 postings_for_matchers(&model, &matchers, Some(&cache), &CancelToken::default());
-            prop_assert_eq!(&got.unwrap(), &want, "{:?}", &matchers);
+            prop_assert_eq!(&*got.unwrap(), &want, "{:?}", &matchers);
         }
         let mut values: Vec<&str> = model
             .series.iter().filter(|(_, l)| satisfies(l)).filter_map(|(_, l)| l.get("a")).collect();
