@@ -110,7 +110,8 @@ impl Block {
     ) -> Result<Option<Block>, QueryError> {
         let mut tombstones = (*self.tombstones).clone();
         let mut changed = false;
-        for &id in postings_for_matchers(&*self.index, matchers, Some(&self.cache), cancel)?.iter() {
+        for &id in postings_for_matchers(&*self.index, matchers, Some(&self.cache), cancel)?.iter()
+        {
             let chunks: Result<Vec<ChunkMeta>, _> = self.index.chunks(id)?.collect();
             let chunks = chunks.map_err(|e| self.index.corruption(e))?;
             let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { continue };

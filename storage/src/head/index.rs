@@ -431,10 +431,13 @@ mod tests {
             }
             let gone = if unrelated { 0 } else { round % 4 };
             index.unlink(&(0..gone).map(|i| round * 13 + i).collect::<Vec<Slot>>());
-            for matchers in [vec![equal.clone()], vec![equal.clone(), other.clone()], vec![other.clone()]] {
+            for matchers in
+                [vec![equal.clone()], vec![equal.clone(), other.clone()], vec![other.clone()]]
+            {
                 let before = cache.answer(&matchers);
                 let ask = |cache| {
-                    postings_for_matchers(&index, &matchers, cache, &CancelToken::default()).unwrap()
+                    postings_for_matchers(&index, &matchers, cache, &CancelToken::default())
+                        .unwrap()
                 };
                 let answer = ask(Some(&cache));
                 assert_eq!(answer, ask(None), "{matchers:?} in round {round}");
