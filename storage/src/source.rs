@@ -11,6 +11,9 @@ use crate::chunkfile::StoredChunk;
 /// 16, for the head its slot; both fit posting lists.
 pub type SeriesId = u32;
 
+/// Ids that may be shared with a source that remembers them.
+pub type SeriesIds = Arc<Vec<SeriesId>>;
+
 /// The distinct strings of a source's labels, ascending.
 pub type Symbols<'a> = Box<dyn Iterator<Item = Result<Cow<'a, str>, QueryError>> + 'a>;
 
@@ -55,19 +58,18 @@ pub trait BlockReader: Send + Sync {
     /// First and last millisecond that samples of this source may have, inclusive.
     fn range(&self) -> TimeRange;
 
-    /// Ids of the series that satisfy all matchers (every series when there is none), ascending. They
-    /// may be shared with a source that remembers them.
+    /// Ids of the series that satisfy all matchers (every series when there is none), ascending.
     fn postings(
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError>;
+    ) -> Result<SeriesIds, QueryError>;
 
     /// Keeps of `ids` (ascending, from `postings`) those with a chunk that overlaps `range` and is
     /// not wholly deleted. No chunk is read. What cannot tell keeps everything.
     fn retain_in_range(
         &self,
-        ids: &mut Arc<Vec<SeriesId>>,
+        ids: &mut SeriesIds,
         range: TimeRange,
     ) -> Result<(), QueryError> {
         let _ = (ids, range);
@@ -85,7 +87,7 @@ pub trait BlockReader: Send + Sync {
 
     /// Puts `ids` (ascending, from `postings`) into the order that a selection from this source
     /// alone has.
-    fn arrange(&self, ids: &mut Arc<Vec<SeriesId>>) {
+    fn arrange(&self, ids: &mut SeriesIds) {
         let _ = ids;
     }
 

@@ -9,7 +9,7 @@ use super::open::Block;
 use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
 use crate::index::ChunkMeta;
 use crate::postings::{PostingsSource, label_values, postings_for_matchers, subtract};
-use crate::source::{BlockReader, SeriesId, SourceChunk, Symbols};
+use crate::source::{BlockReader, SeriesId, SeriesIds, SourceChunk, Symbols};
 use crate::tombstones::Intervals;
 
 impl Block {
@@ -69,13 +69,13 @@ impl BlockReader for Block {
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
+    ) -> Result<SeriesIds, QueryError> {
         postings_for_matchers(&*self.index, matchers, Some(&self.cache), cancel)
     }
 
     fn retain_in_range(
         &self,
-        ids: &mut Arc<Vec<SeriesId>>,
+        ids: &mut SeriesIds,
         range: TimeRange,
     ) -> Result<(), QueryError> {
         // Mostly all have, and what is shared is not copied then.

@@ -18,7 +18,7 @@ use super::parts::{Part, clip, merge_parts, span_of};
 use super::series::{MappedChunk, OpenKind, Records, Slot, page_number, place};
 use crate::chunk::{CutRule, EncodeOptions, decode, encode};
 use crate::postings::{label_values, postings_for_matchers, subtract};
-use crate::source::{BlockReader, SeriesId};
+use crate::source::{BlockReader, SeriesId, SeriesIds};
 
 /// A consistent view of the head.
 pub(crate) struct HeadView {
@@ -292,7 +292,7 @@ impl BlockReader for HeadView {
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
+    ) -> Result<SeriesIds, QueryError> {
         if let Some(only) = self.only.as_ref().filter(|_| matchers.is_empty()) {
             return Ok(Arc::new(only.to_vec()));
         }
@@ -307,7 +307,7 @@ impl BlockReader for HeadView {
 
     fn retain_in_range(
         &self,
-        ids: &mut Arc<Vec<SeriesId>>,
+        ids: &mut SeriesIds,
         range: TimeRange,
     ) -> Result<(), QueryError> {
         // Mostly all have, and what is shared is not copied then.
@@ -333,7 +333,7 @@ impl BlockReader for HeadView {
     }
 
     /// In the order of refs.
-    fn arrange(&self, ids: &mut Arc<Vec<SeriesId>>) {
+    fn arrange(&self, ids: &mut SeriesIds) {
         if self.head.order.is_kept() {
             return;
         }

@@ -6,7 +6,7 @@ use model::{CancelToken, Labels, Matcher, Querier, QueryError, SelectHints, Sele
 
 use super::heap::MinHeap;
 use super::selection::{MergedSelection, Part, SourceSelection};
-use crate::source::{BlockReader, SeriesId};
+use crate::source::{BlockReader, SeriesId, SeriesIds};
 
 /// Series merged between two questions whether to stop.
 const CANCEL_EVERY: usize = 256;
@@ -41,7 +41,7 @@ impl MergeQuerier {
         matchers: &[Matcher],
         range: TimeRange,
         cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
+    ) -> Result<SeriesIds, QueryError> {
         let mut ids = source.postings(matchers, cancel)?;
         source.retain_in_range(&mut ids, range)?;
         Ok(ids)
@@ -67,7 +67,7 @@ impl Querier for MergeQuerier {
             TimeRange { min: hints.start, max: hints.end }
         };
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        let mut found: Vec<(&Arc<dyn BlockReader>, Arc<Vec<SeriesId>>)> = Vec::new();
+        let mut found: Vec<(&Arc<dyn BlockReader>, SeriesIds)> = Vec::new();
         for source in &self.sources {
             let ids = MergeQuerier::ids(&**source, matchers, range, cancel)?;
             if !ids.is_empty() {
@@ -127,7 +127,7 @@ impl MergeQuerier {
 
     fn merge(
         &self,
-        found: Vec<(&Arc<dyn BlockReader>, Arc<Vec<SeriesId>>)>,
+        found: Vec<(&Arc<dyn BlockReader>, SeriesIds)>,
         limit: usize,
         cancel: &CancelToken,
     ) -> Result<Arc<dyn Selection>, QueryError> {

@@ -6,16 +6,16 @@ use model::{Columns, EncodedChunk, Labels, QueryError, Selection, TimeRange};
 
 use super::chunk_merge::merge_chunks;
 use super::sample_merge::{forget_reset, merge_samples};
-use crate::source::{BlockReader, SeriesId};
+use crate::source::{BlockReader, SeriesId, SeriesIds};
 
 /// Series of one source, in its order.
 pub(super) struct SourceSelection {
     source: Arc<dyn BlockReader>,
-    ids: Arc<Vec<SeriesId>>,
+    ids: SeriesIds,
 }
 
 impl SourceSelection {
-    pub(super) fn new(source: Arc<dyn BlockReader>, ids: Arc<Vec<SeriesId>>) -> SourceSelection {
+    pub(super) fn new(source: Arc<dyn BlockReader>, ids: SeriesIds) -> SourceSelection {
         SourceSelection { source, ids }
     }
 

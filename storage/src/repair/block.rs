@@ -13,7 +13,7 @@ use crate::chunkfile;
 use crate::compact::{CompactError, WriteOptions, write_block};
 use crate::file_error::FileError;
 use crate::index::{ChunkMeta, DamagedIndex, IndexCorruption, Walked};
-use crate::source::{BlockReader, SeriesId};
+use crate::source::{BlockReader, SeriesId, SeriesIds};
 use crate::tombstones::{self, Tombstones};
 use crate::verify::verify_block;
 
@@ -231,7 +231,7 @@ impl BlockReader for Salvaged {
         &self,
         matchers: &[Matcher],
         _cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
+    ) -> Result<SeriesIds, QueryError> {
         // Only written from, never asked.
         debug_assert!(matchers.is_empty());
         Ok(Arc::new(self.ids.clone()))

@@ -9,6 +9,7 @@ use super::*;
 use crate::block::Block;
 use crate::fs::{OpenMode, RealFs, SimFs};
 use crate::read::MergeQuerier;
+use crate::source::SeriesIds;
 
 /// The directories of the golden blocks of one data directory, by name.
 fn golden(data: &str) -> Vec<PathBuf> {
@@ -200,7 +201,7 @@ impl BlockReader for Unlisted {
         &self,
         matchers: &[model::Matcher],
         cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
+    ) -> Result<SeriesIds, QueryError> {
         self.0.postings(matchers, cancel)
     }
 

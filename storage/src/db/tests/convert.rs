@@ -16,7 +16,7 @@ use crate::chunk::{self, CutRule, EncodeOptions, Encoding};
 use crate::compact::{WriteOptions, write_block};
 use crate::db::RuntimeOptions;
 use crate::fs::RealFs;
-use crate::source::{BlockReader, SeriesId};
+use crate::source::{BlockReader, SeriesId, SeriesIds};
 
 /// The encoding of the same kind of samples that holds start times, or does not.
 fn twin(encoding: u8) -> Encoding {
@@ -42,7 +42,7 @@ impl BlockReader for Twin {
         &self,
         matchers: &[Matcher],
         cancel: &CancelToken,
-    ) -> Result<Arc<Vec<SeriesId>>, QueryError> {
+    ) -> Result<SeriesIds, QueryError> {
         self.0.postings(matchers, cancel)
     }
 
