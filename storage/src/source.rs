@@ -59,19 +59,12 @@ pub trait BlockReader: Send + Sync {
     fn range(&self) -> TimeRange;
 
     /// Ids of the series that satisfy all matchers (every series when there is none), ascending.
-    fn postings(
-        &self,
-        matchers: &[Matcher],
-        cancel: &CancelToken,
-    ) -> Result<SeriesIds, QueryError>;
+    fn postings(&self, matchers: &[Matcher], cancel: &CancelToken)
+    -> Result<SeriesIds, QueryError>;
 
     /// Keeps of `ids` (ascending, from `postings`) those with a chunk that overlaps `range` and is
     /// not wholly deleted. No chunk is read. What cannot tell keeps everything.
-    fn retain_in_range(
-        &self,
-        ids: &mut SeriesIds,
-        range: TimeRange,
-    ) -> Result<(), QueryError> {
+    fn retain_in_range(&self, ids: &mut SeriesIds, range: TimeRange) -> Result<(), QueryError> {
         let _ = (ids, range);
         Ok(())
     }

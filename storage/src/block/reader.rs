@@ -73,11 +73,7 @@ impl BlockReader for Block {
         postings_for_matchers(&*self.index, matchers, Some(&self.cache), cancel)
     }
 
-    fn retain_in_range(
-        &self,
-        ids: &mut SeriesIds,
-        range: TimeRange,
-    ) -> Result<(), QueryError> {
+    fn retain_in_range(&self, ids: &mut SeriesIds, range: TimeRange) -> Result<(), QueryError> {
         // Mostly all have, and what is shared is not copied then.
         let mut gone: Vec<SeriesId> = Vec::new();
         for id in ids.iter() {

@@ -305,11 +305,7 @@ impl BlockReader for HeadView {
         Ok(found)
     }
 
-    fn retain_in_range(
-        &self,
-        ids: &mut SeriesIds,
-        range: TimeRange,
-    ) -> Result<(), QueryError> {
+    fn retain_in_range(&self, ids: &mut SeriesIds, range: TimeRange) -> Result<(), QueryError> {
         // Mostly all have, and what is shared is not copied then.
         let mut gone: Vec<SeriesId> = Vec::new();
         for run in ids.chunk_by(|a, b| page_number(*a) == page_number(*b)) {
