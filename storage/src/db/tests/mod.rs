@@ -1,5 +1,6 @@
 //! The database as a whole: directories of the real server, restarts, maintenance, crashes.
 
+mod chunks;
 mod convert;
 mod golden;
 mod limits;
