@@ -55,7 +55,8 @@ fuzz_target!(|text: &str| {
         EvalTime { start_ms: 300_000, end_ms: 300_000, step_ms: 0 },
         EvalTime { start_ms: 60_000, end_ms: 420_000, step_ms: 45_000 },
     ] {
-        let options = QueryOptions { lookback_ms: None, per_step_stats: true, uncounted: false };
+        let uncounted = at.step_ms > 0;
+        let options = QueryOptions { lookback_ms: None, per_step_stats: true, uncounted };
         let _ = ENGINE.query(&*STORAGE, text, at, options, &CancelToken::default());
     }
 });
