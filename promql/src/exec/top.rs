@@ -4,7 +4,7 @@ use super::column::{Column, Point};
 use super::group;
 use super::parallel;
 use super::scalar::Steps;
-use super::source::{Row, Source, Table};
+use super::source::{Row, Source, Table, left_first};
 use super::work::{Work, failed};
 use crate::engine::EngineError;
 use crate::functions::math;
@@ -39,7 +39,8 @@ impl Pick<'_> {
     ) -> Result<Table, EngineError> {
         let mut table = Table::new(self.steps);
         table.distinct_unnamed = source.distinct_unnamed();
-        if !self.judge(work)? {
+        // The input comes before the parameter is judged: its error is the first.
+        if !self.judge(work).map_err(|e| left_first(source, e, work))? {
             // Nothing can be picked, but the input is still evaluated: it may fail or warn.
             parallel::each(source, work, |_, _, _| Ok(()))?;
             return Ok(table);
