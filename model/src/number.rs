@@ -3,7 +3,7 @@
 /// Shortest digits that read back as `v`, and the decimal exponent: `0.d1d2… × 10^exponent`. Of two
 /// that are equally near, the even one, as in Go (Rust's own formatting takes the upper one).
 fn shortest(v: f64) -> (Vec<u8>, i32) {
-    let mut buffer = ryu::Buffer::new();
+    let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(v.abs());
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -122,6 +122,94 @@ pub fn push_timestamp(out: &mut Vec<u8>, ms: i64) {
     }
 }
 
+/// `000` to `999`.
+static THREE_DIGITS: [[u8; 3]; 1000] = {
+    let mut digits = [[0; 3]; 1000];
+    let mut n = 0;
+    while n < 1000 {
+        digits[n] = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    digits
+};
+
+/// Bytes of a point with a whole number, at most.
+const POINT_BYTES: usize = 48;
+
+/// Writes points `[time,"value"]`. Times that follow each other have most of their digits in common,
+/// which are kept.
+#[derive(Debug, Default)]
+pub struct Points {
+    /// The time in thousands of seconds, and its digits.
+    high: u64,
+    text: [u8; 16],
+    len: usize,
+}
+
+impl Points {
+    /// Appends a point.
+    pub fn push(&mut self, out: &mut Vec<u8>, t: i64, v: f64) {
+        let high = t.unsigned_abs() / 1_000_000;
+        if t < 0 || high == 0 {
+            out.push(b'[');
+            push_timestamp(out, t);
+            out.extend_from_slice(b",\"");
+            push_float(out, v);
+            out.extend_from_slice(b"\"]");
+            return;
+        }
+        if high != self.high {
+            self.high = high;
+            self.len = put_digits(&mut self.text, 0, high);
+        }
+        // One piece of fixed length, cut afterwards: cheaper than pieces of the right length.
+        let mut text = [0; POINT_BYTES];
+        text[0] = b'[';
+        text[1..17].copy_from_slice(&self.text);
+        let mut at = 1 + self.len;
+        let below = t.unsigned_abs() % 1_000_000;
+        let three = |n: u64| THREE_DIGITS[(n % 1000) as usize];
+        text[at..at + 3].copy_from_slice(&three(below / 1000));
+        at += 3;
+        if !below.is_multiple_of(1000) {
+            text[at] = b'.';
+            text[at + 1..at + 4].copy_from_slice(&three(below));
+            at += 4;
+        }
+        text[at..at + 2].copy_from_slice(b",\"");
+        at += 2;
+        let whole = whole(v);
+        if let Some(v) = whole {
+            text[at] = b'-';
+            at = put_digits(&mut text, at + usize::from(v < 0), v.unsigned_abs());
+            text[at..at + 2].copy_from_slice(b"\"]");
+            at += 2;
+        }
+        let end = out.len() + at;
+        out.extend_from_slice(&text);
+        out.truncate(end);
+        if whole.is_none() {
+            push_float(out, v);
+            out.extend_from_slice(b"\"]");
+        }
+    }
+}
+
+/// Writes the digits of `v` from `at` on; where they end. There must be room for them.
+#[inline]
+fn put_digits(text: &mut [u8], at: usize, mut v: u64) -> usize {
+    let len = v.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let digits = &mut text[at..at + len];
+    let mut left = len;
+    while left > 3 {
+        digits[left - 3..left].copy_from_slice(&THREE_DIGITS[(v % 1000) as usize]);
+        left -= 3;
+        v /= 1000;
+    }
+    digits[..left].copy_from_slice(&THREE_DIGITS[(v % 1000) as usize][3 - left..]);
+    at + len
+}
+
 /// Appends a sample value: a string, plain decimal, exponent form below 1e-6 and from 1e21 on.
 pub fn push_value(out: &mut Vec<u8>, v: f64) {
     out.push(b'"');
@@ -132,21 +220,31 @@ pub fn push_value(out: &mut Vec<u8>, v: f64) {
 /// Whole numbers below this are exact, and most sample values are such.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// The whole number that a value is, if it is one without a sign of zero.
+#[inline]
+fn whole(v: f64) -> Option<i64> {
+    // What does not fit, or is not a number, becomes something else here.
+    let whole = v as i64;
+    let exact = whole as f64 == v && v.abs() < EXACT && (whole != 0 || v.to_bits() == 0);
+    exact.then_some(whole)
+}
+
 fn push_float(out: &mut Vec<u8>, v: f64) {
-    let abs = v.abs();
-    if abs < EXACT && v.trunc() == v && v.to_bits() != (-0.0f64).to_bits() {
-        // In range by the test above.
-        push_int(out, v as i64);
+    if let Some(v) = whole(v) {
+        push_int(out, v);
         return;
     }
+    let abs = v.abs();
     if !(1e-5..1e16).contains(&abs) {
         out.extend_from_slice(model::number::format_json(v).as_bytes());
         return;
     }
-    // In this range ryu prints a plain decimal with at least one digit behind the point.
-    let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(v);
-    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+    // In this range zmij prints a plain decimal with at least one digit behind the point.
+    let mut buffer = zmij::Buffer::new();
+    match buffer.format_finite(v).as_bytes() {
+        [whole @ .., b'.', b'0'] => out.extend_from_slice(whole),
+        text => out.extend_from_slice(text),
+    }
 }
 
 /// Appends a float as Go's JSON encoder writes numbers (timings and durations in seconds).
@@ -193,6 +291,29 @@ mod tests {
             (i64::MIN, "-9223372036854775.808"),
         ] {
             assert_eq!(text(|o| push_timestamp(o, ms)), printed);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn points(
+            times in proptest::collection::vec(
+                prop_oneof![any::<i64>(), -5_000_000..5_000_000i64, 1_700_000_000_000..1_700_100_000_000i64],
+                1..20,
+            ),
+            v in prop_oneof![any::<f64>(), any::<i32>().prop_map(f64::from), Just(-0.0)],
+        ) {
+            let mut points = Points::default();
+            for t in times {
+                let want = text(|o| {
+                    o.push(b'[');
+                    push_timestamp(o, t);
+                    o.push(b',');
+                    push_value(o, v);
+                    o.push(b']');
+                });
+                prop_assert_eq!(text(|o| points.push(o, t, v)), want);
+            }
         }
     }
 

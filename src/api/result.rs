@@ -6,7 +6,9 @@ use model::FloatHistogram;
 use promql::{PointValue, QueryValue, Series, Statistics};
 
 use super::histogram::push_histogram;
-use super::json::{push_labels, push_number, push_string, push_timestamp, push_uint, push_value};
+use super::json::{
+    Points, push_labels, push_number, push_string, push_timestamp, push_uint, push_value,
+};
 use super::sink::Sink;
 
 /// Writes `{"resultType":…,"result":…`; the object stays open for `stats`.
@@ -43,7 +45,7 @@ pub fn push_value_of(sink: &mut Sink, value: &QueryValue) {
                 match &sample.value {
                     PointValue::Float(v) => {
                         sink.buf.extend_from_slice(b",\"value\":");
-                        push_point(&mut sink.buf, sample.t, *v);
+                        Points::default().push(&mut sink.buf, sample.t, *v);
                     }
                     PointValue::Histogram(h) => {
                         sink.buf.extend_from_slice(b",\"histogram\":");
@@ -75,9 +77,14 @@ fn push_series(sink: &mut Sink, series: &Series) {
     let out = &mut sink.buf;
     out.extend_from_slice(b"{\"metric\":");
     push_labels(out, &series.labels);
+    let mut points = Points::default();
     for (i, (t, v)) in series.floats.iter().enumerate() {
-        out.extend_from_slice(if i == 0 { b",\"values\":[".as_slice() } else { b"," });
-        push_point(out, *t, *v);
+        if i == 0 {
+            out.extend_from_slice(b",\"values\":[");
+        } else {
+            out.push(b',');
+        }
+        points.push(out, *t, *v);
     }
     if !series.floats.is_empty() {
         out.push(b']');
@@ -90,14 +97,6 @@ fn push_series(sink: &mut Sink, series: &Series) {
         out.push(b']');
     }
     out.push(b'}');
-}
-
-fn push_point(out: &mut Vec<u8>, t: i64, v: f64) {
-    out.push(b'[');
-    push_timestamp(out, t);
-    out.push(b',');
-    push_value(out, v);
-    out.push(b']');
 }
 
 fn push_histogram_point(out: &mut Vec<u8>, t: i64, h: &FloatHistogram) {

@@ -62,10 +62,7 @@ impl Sink {
         if self.buf.len() < PIECE {
             return !matches!(self.out, Out::Gone);
         }
-        // Writing into memory cannot fail.
-        let _ = self.encoder.write(&self.buf);
-        self.buf.clear();
-        let piece = self.encoder.take();
+        let piece = self.encoder.pass(&mut self.buf);
         if piece.is_empty() {
             return !matches!(self.out, Out::Gone);
         }

@@ -69,6 +69,18 @@ impl Encoder {
         }
     }
 
+    /// Takes all of `bytes` in; what has been encoded since the last call.
+    pub fn pass(&mut self, bytes: &mut Vec<u8>) -> Vec<u8> {
+        if matches!(self, Encoder::Identity(out) if out.is_empty()) {
+            let room = bytes.capacity();
+            return std::mem::replace(bytes, Vec::with_capacity(room));
+        }
+        // Writing into memory cannot fail.
+        let _ = self.write(bytes);
+        bytes.clear();
+        self.take()
+    }
+
     /// What has been encoded since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         match self {
