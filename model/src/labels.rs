@@ -5,7 +5,9 @@
 //! length (one byte, or 255 and three little-endian bytes) + name, then the same for the value.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// The label that holds a series' metric name.
@@ -106,12 +108,29 @@ impl Labels {
 
     /// A copy without the label `name`.
     pub fn without(&self, name: &str) -> Labels {
-        Labels::from_sorted(self.iter().filter(|(n, _)| *n != name))
+        self.filtered(|n| n != name)
+    }
+
+    /// A copy with the labels whose names `keeps` approves of.
+    pub fn filtered(&self, mut keeps: impl FnMut(&str) -> bool) -> Labels {
+        let mut data = Vec::with_capacity(self.data.len());
+        self.spans().filter(|(name, _)| keeps(name)).for_each(|(_, span)| data.extend(span));
+        Labels { data: data.into() }
+    }
+
+    /// Name and bytes of each label, the bytes being those in [`as_bytes`](Self::as_bytes). Equal
+    /// labels have equal bytes, and bytes of labels side by side can be taken apart in one way only.
+    pub fn spans(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut rest = self.iter();
+        std::iter::from_fn(move || {
+            let name = rest.clone().take_name()?;
+            Some((name, rest.next_bytes()?))
+        })
     }
 
     /// A copy that keeps only the labels named in `names` (any order).
     pub fn keep(&self, names: &[impl AsRef<str>]) -> Labels {
-        Labels::from_sorted(self.iter().filter(|(n, _)| names.iter().any(|k| k.as_ref() == *n)))
+        self.filtered(|n| names.iter().any(|k| k.as_ref() == n))
     }
 }
 
@@ -130,6 +149,28 @@ fn push_sized(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(&[255, len as u8, (len >> 8) as u8, (len >> 16) as u8]);
     }
     out.extend_from_slice(text.as_bytes());
+}
+
+/// A map by labels, or by bytes of labels: hashed as a whole instead of byte by byte.
+pub type LabelMap<K, V> = HashMap<K, V, BuildHasherDefault<TextHasher>>;
+
+/// A fast hash of texts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextHasher(u64);
+
+impl Hasher for TextHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        // Lengths, mostly: the text that follows is hashed with this as the seed.
+        self.0 = self.0.rotate_left(5) ^ n as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Iterator over (name, value).
@@ -166,6 +207,10 @@ impl<'a> LabelsIter<'a> {
         text
     }
 
+    fn take_name(&mut self) -> Option<&'a str> {
+        (!self.rest.is_empty()).then(|| self.take())
+    }
+
     fn take(&mut self) -> &'a str {
         let text = self.take_bytes();
         // Only whole `&str` are ever pushed, so this cannot fail.
@@ -187,7 +232,19 @@ impl<'a> Iterator for LabelsIter<'a> {
 impl Ord for Labels {
     /// By name, then value, label by label; a prefix sorts first. The order of series in a block.
     fn cmp(&self, other: &Labels) -> Ordering {
-        self.iter().cmp(other.iter())
+        // Bytes of text compare as the text does.
+        let (mut a, mut b) = (self.iter(), other.iter());
+        loop {
+            match (a.rest.is_empty(), b.rest.is_empty()) {
+                (true, true) => return Ordering::Equal,
+                (true, false) => return Ordering::Less,
+                (false, true) => return Ordering::Greater,
+                (false, false) => match a.take_bytes().cmp(b.take_bytes()) {
+                    Ordering::Equal => {}
+                    unequal => return unequal,
+                },
+            }
+        }
     }
 }
 
@@ -319,6 +376,15 @@ mod tests {
         let l = Labels::from_pairs([("a", long.as_str()), ("b", "1")]);
         assert_eq!(l.get("a").map(str::len), Some(70_000));
         assert_eq!(l.get("b"), Some("1"));
+    }
+
+    #[test]
+    fn labels_are_left_out_by_name() {
+        let l = Labels::from_pairs([("a", "1"), ("b", "2"), ("ü", "3")]);
+        assert_eq!(l.filtered(|n| n != "b"), Labels::from_pairs([("a", "1"), ("ü", "3")]));
+        assert_eq!(l.filtered(|_| false), Labels::empty());
+        let bytes: Vec<u8> = l.spans().flat_map(|(_, span)| span.to_vec()).collect();
+        assert_eq!(bytes, l.as_bytes());
     }
 
     #[test]

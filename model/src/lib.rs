@@ -24,7 +24,7 @@ pub mod value;
 pub use annotations::Annotations;
 pub use append::{AppendError, AppendOptions, Appendable, Appender, SeriesRef, Value};
 pub use cancel::CancelToken;
-pub use columns::Columns;
+pub use columns::{Columns, Regular};
 pub use exemplar::Exemplar;
 pub use histogram::{CounterResetHint, FloatHistogram, Histogram, Span};
 pub use labels::{Labels, LabelsBuilder};

@@ -117,9 +117,22 @@ pub trait Selection: Send + Sync {
         with(self.labels(i).get(name).unwrap_or(""));
     }
 
+    /// Appends a number for the value every series has of a label: equal numbers mean equal values,
+    /// but not the other way round. `false`, with nothing appended, where values are not numbered.
+    fn label_ids(&self, _name: &str, _out: &mut Vec<u64>) -> bool {
+        false
+    }
+
     /// Appends the samples of series `i` inside `range` to `out`, in strictly ascending time:
     /// sources merged and deduplicated, deleted samples left out, staleness markers kept.
     fn read(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError>;
+
+    /// Appends the newest sample of series `i` inside `range`, if there is one, and whatever comes
+    /// with it: older samples may be left out. Of a histogram, what is known about a counter reset
+    /// before it may differ from [`read`](Self::read).
+    fn read_last(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        self.read(i, range, out)
+    }
 
     /// The encoded chunks of series `i` that overlap `range`, ascending, non-overlapping.
     fn chunks(&self, i: usize, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError>;

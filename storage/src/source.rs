@@ -53,6 +53,9 @@ impl SourceChunk<'_> {
     }
 }
 
+/// Label sets asked for between two questions whether to stop.
+const LABELS_AT_ONCE: usize = 128;
+
 /// A consistent, immutable view of one source of series.
 pub trait BlockReader: Send + Sync {
     /// First and last millisecond that samples of this source may have, inclusive.
@@ -84,6 +87,24 @@ pub trait BlockReader: Send + Sync {
         let _ = ids;
     }
 
+    /// Puts `ids` (ascending, from `postings`) into label order.
+    fn sort_by_labels(
+        &self,
+        ids: Vec<SeriesId>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError> {
+        let mut labels: Vec<Labels> = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(LABELS_AT_ONCE) {
+            if let Some(reason) = cancel.reason() {
+                return Err(QueryError::Cancelled(reason));
+            }
+            self.labels_of(ids, &mut labels)?;
+        }
+        let mut labelled: Vec<(Labels, SeriesId)> = labels.into_iter().zip(ids).collect();
+        labelled.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(labelled.into_iter().map(|(_, id)| id).collect())
+    }
+
     /// The labels of a series from `postings`.
     fn labels(&self, id: SeriesId) -> Result<Labels, QueryError>;
 
@@ -94,6 +115,18 @@ pub trait BlockReader: Send + Sync {
             out.push(self.labels(*id)?);
         }
         Ok(())
+    }
+
+    /// All strings that the labels of this source name by number, as stored; `None` where they are
+    /// not stored like that.
+    fn symbol_bytes(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// The labels of a series as numbers of strings. In sources with the same `symbol_bytes`, series
+    /// with the same bytes have the same labels.
+    fn label_bytes(&self, _id: SeriesId) -> Option<&[u8]> {
+        None
     }
 
     /// Hands one label's value (empty when absent) to `with`, without building the label set.
@@ -110,6 +143,12 @@ pub trait BlockReader: Send + Sync {
         self.range()
     }
 
+    /// Appends a number for the value each of `ids` has of a label: equal numbers mean equal values.
+    /// `false` where there are none; `out` is then as before.
+    fn label_ids(&self, _ids: &[SeriesId], _name: &str, _out: &mut Vec<u32>) -> bool {
+        false
+    }
+
     /// Sorted, distinct label names of the series that satisfy all matchers.
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError>;
 
@@ -119,6 +158,17 @@ pub trait BlockReader: Send + Sync {
     /// Appends the samples of a series inside `range` to `out`: ascending, chunks decoded straight
     /// into the arrays, tombstones applied, out-of-order data of this source merged in.
     fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError>;
+
+    /// Appends the newest sample of a series inside `range`, if there is one; older ones may be left
+    /// out. Of a histogram, what is known about a counter reset before it may differ from `read`.
+    fn read_last(
+        &self,
+        id: SeriesId,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        self.read(id, range, out)
+    }
 
     /// The encoded chunks of a series that overlap `range`, ascending by first time. Chunks that a
     /// tombstone touches, or that overlap out-of-order data, are re-encoded.

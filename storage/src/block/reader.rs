@@ -1,6 +1,7 @@
 //! Reading a block: its side of the seam that queries and compaction see.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
@@ -23,18 +24,31 @@ impl Block {
         id: SeriesId,
         range: TimeRange,
         deleted: Option<&Intervals>,
-        mut visit: impl FnMut(ChunkMeta) -> Result<(), QueryError>,
+        mut visit: impl FnMut(ChunkMeta) -> Result<ControlFlow<()>, QueryError>,
     ) -> Result<(), QueryError> {
         for meta in self.index.chunks(id)? {
             let meta = meta.map_err(|e| self.index.corruption(e))?;
             if meta.range.min > range.max {
                 break;
             }
-            if meta.range.max >= range.min && !deleted.is_some_and(|d| d.covers(meta.range)) {
-                visit(meta)?;
+            let shows =
+                meta.range.max >= range.min && !deleted.is_some_and(|d| d.covers(meta.range));
+            if shows && visit(meta)?.is_break() {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Appends the samples of a chunk inside `range`.
+    fn decode(
+        &self,
+        meta: &ChunkMeta,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        let stored = self.chunks.chunk(meta.reference)?;
+        chunk::decode(stored.encoding, stored.data, range, out).map_err(|e| self.corrupt(meta, &e))
     }
 
     fn corrupt(&self, meta: &ChunkMeta, error: &ChunkError) -> QueryError {
@@ -80,7 +94,7 @@ impl BlockReader for Block {
             let mut found = false;
             self.visit_chunks(*id, range, self.deleted(*id), |_| {
                 found = true;
-                Ok(())
+                Ok(ControlFlow::Break(()))
             })?;
             if !found {
                 gone.push(*id);
@@ -108,6 +122,14 @@ impl BlockReader for Block {
         self.index.labels_of(ids, out)
     }
 
+    fn symbol_bytes(&self) -> Option<&[u8]> {
+        self.index.symbol_bytes()
+    }
+
+    fn label_bytes(&self, id: SeriesId) -> Option<&[u8]> {
+        self.index.label_bytes(id)
+    }
+
     fn label_value(
         &self,
         id: SeriesId,
@@ -115,6 +137,15 @@ impl BlockReader for Block {
         with: &mut dyn FnMut(&str),
     ) -> Result<(), QueryError> {
         PostingsSource::label_value(&*self.index, id, name, with)
+    }
+
+    fn label_ids(&self, ids: &[SeriesId], name: &str, out: &mut Vec<u32>) -> bool {
+        let before = out.len();
+        let read = self.index.value_refs(ids, name, out);
+        if read.is_err() {
+            out.truncate(before);
+        }
+        read.is_ok()
     }
 
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
@@ -132,14 +163,40 @@ impl BlockReader for Block {
         let deleted = self.deleted(id);
         let start = out.len();
         self.visit_chunks(id, range, deleted, |meta| {
-            let stored = self.chunks.chunk(meta.reference)?;
-            chunk::decode(stored.encoding, stored.data, range, out)
-                .map_err(|e| self.corrupt(&meta, &e))
+            self.decode(&meta, range, out).map(ControlFlow::Continue)
         })?;
         if let Some(deleted) = deleted {
             deleted.subtract(out, start);
         }
         Ok(())
+    }
+
+    fn read_last(
+        &self,
+        id: SeriesId,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        if self.deleted(id).is_some() {
+            return self.read(id, range, out);
+        }
+        // The last chunk has it, if no chunk overlaps another.
+        let (mut last, mut overlap): (Option<ChunkMeta>, bool) = (None, false);
+        self.visit_chunks(id, range, None, |meta| {
+            overlap |= last.is_some_and(|last| last.range.max >= meta.range.min);
+            last = Some(meta);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        match last {
+            Some(meta) if !overlap => {
+                let start = out.len();
+                self.decode(&meta, range, out)?;
+                // It began before the range and had a gap in it.
+                if out.len() == start { self.read(id, range, out) } else { Ok(()) }
+            }
+            Some(_) => self.read(id, range, out),
+            None => Ok(()),
+        }
     }
 
     fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
@@ -165,7 +222,7 @@ impl BlockReader for Block {
                 ),
                 None => out.push(SourceChunk::Stored(meta.range, stored)),
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })
     }
 }

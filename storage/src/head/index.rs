@@ -5,6 +5,7 @@
 
 mod bulk;
 
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use hashbrown::HashTable;
@@ -230,11 +231,33 @@ impl HeadIndex {
         Labels::from_sorted(self.labels.get(slot).iter().map(|&id| self.symbols.pair(id)))
     }
 
+    /// How the labels of two slots compare. Pairs that are the same have the same id, so that only
+    /// the first two that differ are looked at.
+    pub fn compare(&self, a: Slot, b: Slot) -> Ordering {
+        let (a, b) = (self.labels.get(a), self.labels.get(b));
+        match a.iter().zip(b).find(|(a, b)| a != b) {
+            Some((&a, &b)) => self.symbols.pair(a).cmp(&self.symbols.pair(b)),
+            None => a.len().cmp(&b.len()),
+        }
+    }
+
     /// The value of one label of a slot.
     pub fn value(&self, slot: Slot, name: &str) -> &str {
         let Some(name) = self.symbols.name_id(name) else { return "" };
         let has = |id: &&PairId| self.symbols.pair_name(**id) == name;
         self.labels.get(slot).iter().find(has).map_or("", |&id| self.symbols.pair(id).1)
+    }
+
+    /// Appends the pair that each of `slots` has of a label name; a number that no pair has where
+    /// there is none.
+    pub fn pairs_named(&self, slots: &[Slot], name: &str, out: &mut Vec<PairId>) {
+        let Some(name) = self.symbols.name_id(name) else {
+            out.resize(out.len() + slots.len(), PairId::MAX);
+            return;
+        };
+        let has = |id: &&PairId| self.symbols.pair_name(**id) == name;
+        let pair = |slot: &Slot| self.labels.get(*slot).iter().find(has).copied();
+        out.extend(slots.iter().map(|slot| pair(slot).unwrap_or(PairId::MAX)));
     }
 
     /// Whether a pair has one of `slots`.

@@ -11,7 +11,7 @@ use super::series::MappedChunk;
 use crate::chunk::{ChunkRef, num_samples};
 use crate::file_error::FileError;
 use crate::fs::Fs;
-use crate::headchunks::{self, Entry};
+use crate::headchunks::{self, Entry, Sealed};
 
 /// The directory `chunks_head`.
 pub(crate) struct HeadChunks {
@@ -75,13 +75,27 @@ impl HeadChunks {
         self.last_written.fetch_max(at, Ordering::AcqRel);
     }
 
+    /// Hands encoding and data of a chunk to `with`; quickly, if it is in one of the files `sealed`.
+    pub fn with_chunk<R>(
+        &self,
+        sealed: &Sealed,
+        mapped: &MappedChunk,
+        with: impl FnOnce(u8, &[u8]) -> R,
+    ) -> Result<R, QueryError> {
+        self.files.with_chunk(sealed, ChunkRef(mapped.chunk_ref), with).map_err(failed)
+    }
+
     /// Reads a chunk back.
     pub fn read(&self, mapped: &MappedChunk) -> Result<EncodedChunk, QueryError> {
-        let chunk = self.files.read(ChunkRef(mapped.chunk_ref)).map_err(|e| match &e {
-            FileError::Io { .. } => QueryError::Io(e.to_string()),
-            _ => QueryError::Corrupt(e.to_string()),
-        })?;
+        let chunk = self.files.read(ChunkRef(mapped.chunk_ref)).map_err(failed)?;
         Ok(EncodedChunk { range: chunk.range, encoding: chunk.encoding, data: chunk.data.to_vec() })
+    }
+}
+
+fn failed(error: FileError) -> QueryError {
+    match &error {
+        FileError::Io { .. } => QueryError::Io(error.to_string()),
+        _ => QueryError::Corrupt(error.to_string()),
     }
 }
 

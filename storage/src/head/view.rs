@@ -17,6 +17,7 @@ use super::ooo::{OooSeries, columns_of};
 use super::parts::{Part, clip, merge_parts, span_of};
 use super::series::{MappedChunk, OpenKind, Records, Slot, page_number, place};
 use crate::chunk::{CutRule, EncodeOptions, decode, encode};
+use crate::headchunks::Sealed;
 use crate::postings::{label_values, postings_for_matchers, subtract};
 use crate::source::{BlockReader, SeriesId, SeriesIds};
 
@@ -33,7 +34,12 @@ pub(crate) struct HeadView {
     only: Option<Arc<[Slot]>>,
     /// From the first to the last in-order sample, as they were when the view was made.
     names_range: TimeRange,
+    /// Files of chunks that were finished when this was made.
+    sealed: Sealed,
 }
+
+/// Slots sorted while nobody can create series.
+const SORTED_AT_ONCE: usize = 32 << 10;
 
 /// A chunk to decode, found under the lock.
 enum Piece {
@@ -63,23 +69,24 @@ impl HeadView {
     pub fn new(head: Arc<Head>, min: i64) -> HeadView {
         let pin = head.isolation.pin();
         let max = head.times.max();
-        let range = TimeRange { min, max };
+        let (range, sealed) = (TimeRange { min, max }, head.chunks.files().sealed());
         let names_range = TimeRange { min: min.max(head.times.min()), max };
-        HeadView { head, pin, range, out_of_order: true, in_order: true, only: None, names_range }
+        let (out_of_order, in_order, only) = (true, true, None);
+        HeadView { head, pin, range, out_of_order, in_order, only, names_range, sealed }
     }
 
     /// What a block of `range` is cut from: only what came in order.
     pub fn in_order(head: Arc<Head>, range: TimeRange) -> HeadView {
-        let pin = head.isolation.pin();
+        let (pin, sealed) = (head.isolation.pin(), head.chunks.files().sealed());
         let (out_of_order, in_order, only, names_range) = (false, true, None, range);
-        HeadView { head, pin, range, out_of_order, in_order, only, names_range }
+        HeadView { head, pin, range, out_of_order, in_order, only, names_range, sealed }
     }
 
     /// What a block of `range` is cut from: only what came out of order.
     pub fn late(head: Arc<Head>, range: TimeRange) -> HeadView {
-        let pin = head.isolation.pin();
+        let (pin, sealed) = (head.isolation.pin(), head.chunks.files().sealed());
         let (out_of_order, in_order, only, names_range) = (true, false, None, range);
-        HeadView { head, pin, range, out_of_order, in_order, only, names_range }
+        HeadView { head, pin, range, out_of_order, in_order, only, names_range, sealed }
     }
 
     /// What a block of `range` is cut from: the in-order samples of some series, whose slots another
@@ -95,6 +102,22 @@ impl HeadView {
 
     fn inside(&self, range: TimeRange) -> TimeRange {
         TimeRange { min: range.min.max(self.range.min), max: range.max.min(self.range.max) }
+    }
+
+    /// The newest sample of a series, where it is known without decoding: a float in order, visible,
+    /// with nothing that came late or was deleted.
+    fn newest(&self, slot: Slot) -> Option<(i64, f64)> {
+        let page = self.head.pages.get(page_number(slot))?;
+        let records = page.lock();
+        let place = place(slot);
+        let (hot, cold) = (&records.hot[place], &records.cold[place]);
+        let known = self.in_order
+            && hot.open == OpenKind::Xor
+            && hot.xor.samples() > 0
+            && hidden_samples(&records, place, self.pin.watermark) == 0
+            && !(self.out_of_order && cold.ooo().is_some())
+            && self.head.deleted(cold.series_ref).is_empty();
+        known.then(|| (hot.xor.last_t(), hot.xor.last_value()))
     }
 
     /// Collects what has samples inside `range`.
@@ -180,13 +203,6 @@ impl HeadView {
         pieces.reverse();
     }
 
-    fn bytes(&self, piece: Piece) -> Result<EncodedChunk, QueryError> {
-        match piece {
-            Piece::Copy(chunk) => Ok(chunk),
-            Piece::Mapped(mapped) => self.head.chunks.read(&mapped),
-        }
-    }
-
     /// Decodes the first `shown` samples of a piece, those inside `range`.
     fn decode(
         &self,
@@ -195,18 +211,21 @@ impl HeadView {
         range: TimeRange,
         out: &mut Columns,
     ) -> Result<(), QueryError> {
-        let chunk = self.bytes(piece)?;
-        let corrupt = |e: crate::chunk::ChunkError| QueryError::Corrupt(format!("head chunk: {e}"));
-        let samples = crate::chunk::num_samples(chunk.encoding, &chunk.data).map_err(corrupt)?;
-        if shown >= samples {
-            return decode(chunk.encoding, &chunk.data, range, out).map_err(corrupt);
+        match piece {
+            Piece::Copy(chunk) => decode_shown(chunk.encoding, &chunk.data, shown, range, out),
+            Piece::Mapped(mapped) => {
+                self.head.chunks.with_chunk(&self.sealed, &mapped, |encoding, data| {
+                    decode_shown(encoding, data, shown, range, out)
+                })?
+            }
         }
-        let mut all = Columns::default();
-        decode(chunk.encoding, &chunk.data, TimeRange::ALL, &mut all).map_err(corrupt)?;
-        let last = all.timestamps.get(shown.wrapping_sub(1)).copied();
-        let Some(last) = last else { return Ok(()) };
-        let range = TimeRange { min: range.min, max: range.max.min(last) };
-        decode(chunk.encoding, &chunk.data, range, out).map_err(corrupt)
+    }
+
+    fn bytes(&self, piece: Piece) -> Result<EncodedChunk, QueryError> {
+        match piece {
+            Piece::Copy(chunk) => Ok(chunk),
+            Piece::Mapped(mapped) => self.head.chunks.read(&mapped),
+        }
     }
 
     /// What came late and lies inside `range`, chunk by chunk. Histograms that are not in a chunk
@@ -271,6 +290,27 @@ impl HeadView {
         names.sort_unstable();
         names.into_iter().map(str::to_owned).collect()
     }
+}
+
+/// Decodes the first `shown` samples of a chunk, those inside `range`.
+fn decode_shown(
+    encoding: u8,
+    data: &[u8],
+    shown: usize,
+    range: TimeRange,
+    out: &mut Columns,
+) -> Result<(), QueryError> {
+    let corrupt = |e: crate::chunk::ChunkError| QueryError::Corrupt(format!("head chunk: {e}"));
+    let samples = crate::chunk::num_samples(encoding, data).map_err(corrupt)?;
+    if shown >= samples {
+        return decode(encoding, data, range, out).map_err(corrupt);
+    }
+    let mut all = Columns::default();
+    decode(encoding, data, TimeRange::ALL, &mut all).map_err(corrupt)?;
+    let last = all.timestamps.get(shown.wrapping_sub(1)).copied();
+    let Some(last) = last else { return Ok(()) };
+    let range = TimeRange { min: range.min, max: range.max.min(last) };
+    decode(encoding, data, range, out).map_err(corrupt)
 }
 
 impl BlockReader for HeadView {
@@ -345,6 +385,30 @@ impl BlockReader for HeadView {
         Arc::make_mut(ids).iter_mut().zip(by_ref).for_each(|(id, (_, next))| *id = next);
     }
 
+    fn sort_by_labels(
+        &self,
+        mut ids: Vec<SeriesId>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<SeriesId>, QueryError> {
+        if let Some(reason) = cancel.reason() {
+            return Err(QueryError::Cancelled(reason));
+        }
+        // Nobody creates a series meanwhile: many are sorted piece by piece, and then merged.
+        for ids in ids.chunks_mut(SORTED_AT_ONCE) {
+            let index = self.head.index();
+            ids.sort_by(|a, b| index.compare(*a, *b));
+        }
+        if ids.len() <= SORTED_AT_ONCE {
+            return Ok(ids);
+        }
+        let mut labelled = Vec::with_capacity(ids.len());
+        for id in ids {
+            labelled.push((self.labels(id)?, id));
+        }
+        labelled.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(labelled.into_iter().map(|(_, id)| id).collect())
+    }
+
     fn labels(&self, id: SeriesId) -> Result<Labels, QueryError> {
         Ok(self.head.index().labels(id))
     }
@@ -357,6 +421,11 @@ impl BlockReader for HeadView {
     ) -> Result<(), QueryError> {
         with(self.head.index().value(id, name));
         Ok(())
+    }
+
+    fn label_ids(&self, ids: &[SeriesId], name: &str, out: &mut Vec<u32>) -> bool {
+        self.head.index().pairs_named(ids, name, out);
+        true
     }
 
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
@@ -406,6 +475,23 @@ impl BlockReader for HeadView {
             super::ooo::push_from(&columns, i, out);
         }
         Ok(())
+    }
+
+    fn read_last(
+        &self,
+        id: SeriesId,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<(), QueryError> {
+        let newest = self.newest(id);
+        let inside = self.inside(range);
+        match newest {
+            Some((t, v)) if inside.contains(t) => {
+                out.push_float(t, v);
+                Ok(())
+            }
+            _ => self.read(id, range, out),
+        }
     }
 
     fn chunks(&self, id: SeriesId, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {

@@ -9,7 +9,7 @@ mod entry;
 mod store;
 
 pub use entry::{Entries, Entry, stored_data};
-pub use store::{ChunkBytes, HeadChunk, HeadChunks};
+pub use store::{ChunkBytes, HeadChunk, HeadChunks, Sealed};
 
 /// First bytes of a file.
 pub const MAGIC: u32 = 0x0130_BC91;

@@ -43,6 +43,10 @@ struct Open {
     buffer: Vec<u8>,
 }
 
+/// Files that were sealed at some time; they can be read for as long as this is held.
+#[derive(Clone, Default)]
+pub struct Sealed(Vec<(u32, Mapped)>);
+
 /// A chunk read back.
 #[derive(Clone, Debug)]
 pub struct HeadChunk {
@@ -301,6 +305,30 @@ impl HeadChunks {
         let start = at.offset() as usize;
         let range = start + parsed.data.start..start + parsed.data.end;
         Ok(Some(head_chunk(&parsed, Bytes::Mapped(mapped.clone(), range))))
+    }
+
+    /// The files that are sealed by now, ascending.
+    pub fn sealed(&self) -> Sealed {
+        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner);
+        Sealed(sealed.iter().map(|(number, mapped)| (*number, mapped.clone())).collect())
+    }
+
+    /// Hands encoding and data of the chunk at `at`, its checksum verified, to `with`. A chunk in one
+    /// of the files of `sealed` costs no lock.
+    pub fn with_chunk<R>(
+        &self,
+        sealed: &Sealed,
+        at: ChunkRef,
+        with: impl FnOnce(u8, &[u8]) -> R,
+    ) -> Result<R, FileError> {
+        let Ok(found) = sealed.0.binary_search_by_key(&at.file(), |(number, _)| *number) else {
+            let chunk = self.read(at)?;
+            return Ok(with(chunk.encoding, &chunk.data));
+        };
+        let bytes = (*sealed.0[found].1).as_ref();
+        let entry = bytes.get(at.offset() as usize..).unwrap_or_default();
+        let parsed = entry::parse(entry).map_err(|reason| self.corrupt(at, reason))?;
+        Ok(with(parsed.encoding, entry.get(parsed.data.clone()).unwrap_or_default()))
     }
 
     #[cold]

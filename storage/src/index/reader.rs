@@ -15,7 +15,7 @@ use super::offset_table::OffsetTable;
 use super::series::{self, ChunkMetas, LabelRefs};
 use super::symbols::SymbolTable;
 use super::toc::Toc;
-use super::{HEADER_LEN, IndexCorruption, MAGIC, Version, postings};
+use super::{HEADER_LEN, IndexCorruption, MAGIC, Version, postings, section};
 use crate::file_error::FileError;
 use crate::fs::Mapped;
 use crate::postings::{BigEndian, ListRef, PostingsSource, SortedIds};
@@ -166,6 +166,40 @@ impl IndexReader {
         let mut decoder = LabelsDecoder::new(self);
         for id in ids {
             out.push(decoder.decode(*id).map_err(|e| self.corrupt(e))?);
+        }
+        Ok(())
+    }
+
+    /// The section of the symbols, as it is; `None` where series do not name them by number.
+    pub fn symbol_bytes(&self) -> Option<&[u8]> {
+        let offset = (self.version != Version::V1).then_some(self.toc.symbols)?;
+        section::content(self.bytes(), offset, false).ok()
+    }
+
+    /// The labels of a series, as its entry has them.
+    pub fn label_bytes(&self, id: u32) -> Option<&[u8]> {
+        let (content, offset) = series::entry(self.bytes(), id, self.version).ok()?;
+        LabelRefs::new(content, offset).ok()?.bytes_of(content)
+    }
+
+    /// Appends the symbol that is the value of `name` in each of `ids`; a number that no symbol has
+    /// where there is none.
+    pub fn value_refs(&self, ids: &[u32], name: &str, out: &mut Vec<u32>) -> Result<(), QueryError> {
+        let Ok(at) = self.names.binary_search_by(|(n, _)| (**n).cmp(name)) else {
+            out.resize(out.len() + ids.len(), u32::MAX);
+            return Ok(());
+        };
+        let wanted = self.names[at].1;
+        for id in ids {
+            let mut value = u32::MAX;
+            for pair in self.label_refs(*id)? {
+                let pair = pair.map_err(|e| self.corrupt(e))?;
+                if pair.0 == wanted {
+                    value = pair.1;
+                    break;
+                }
+            }
+            out.push(value);
         }
         Ok(())
     }

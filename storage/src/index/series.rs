@@ -57,6 +57,14 @@ impl<'a> LabelRefs<'a> {
         Ok((self.buf.uvarint32()?, self.buf.uvarint32()?))
     }
 
+    /// The part of the entry's content that is labels.
+    pub(super) fn bytes_of(mut self, content: &'a [u8]) -> Option<&'a [u8]> {
+        if self.by_ref().any(|pair| pair.is_err()) {
+            return None;
+        }
+        content.get(..content.len() - self.buf.len())
+    }
+
     /// The chunk list behind the labels.
     pub fn chunks(mut self) -> Result<ChunkMetas<'a>, IndexCorruption> {
         for pair in self.by_ref() {

@@ -138,11 +138,63 @@ impl MergeQuerier {
             sources.push(source.clone());
         }
         let mut selection = MergedSelection::new(sources.clone(), self.xor2);
+        let twins = match selection.is_disjoint() {
+            true => Twins::find(&sources, &mut lists),
+            false => Twins::default(),
+        };
+        let mut whole = Vec::new();
+        let mut seen = vec![0; sources.len()];
         merge_series(&sources, lists, cancel, |_, parts| {
-            selection.push(parts);
+            whole.clear();
+            for part in parts {
+                whole.push(*part);
+                twins.add(part.source, seen[part.source as usize], &mut whole);
+                seen[part.source as usize] += 1;
+            }
+            selection.push(&whole);
             Ok::<bool, QueryError>(selection.series() < limit)
         })?;
         Ok(Arc::new(selection))
+    }
+}
+
+/// Sources found to have the same series in the same order as another one, as blocks cut from one
+/// head do: their labels need not be looked at. Of no use where the order of parts matters.
+#[derive(Default)]
+struct Twins {
+    /// The other one's number, the source's own number, its ids.
+    lists: Vec<(u32, u32, Vec<SeriesId>)>,
+}
+
+impl Twins {
+    /// Takes the lists of twins out of `lists`.
+    fn find(sources: &[Arc<dyn BlockReader>], lists: &mut [Vec<SeriesId>]) -> Twins {
+        let mut twins = Twins::default();
+        for source in 1..sources.len() {
+            let like = |other: &usize| {
+                let (a, b) = (&*sources[*other], &*sources[source]);
+                let symbols = a.symbol_bytes();
+                lists[*other].len() == lists[source].len()
+                    && symbols.is_some()
+                    && symbols == b.symbol_bytes()
+                    && lists[*other].iter().zip(&lists[source]).all(|(i, j)| {
+                        let labels = a.label_bytes(*i);
+                        labels.is_some() && labels == b.label_bytes(*j)
+                    })
+            };
+            if let Some(other) = (0..source).find(like) {
+                let ids = std::mem::take(&mut lists[source]);
+                twins.lists.push((other as u32, source as u32, ids));
+            }
+        }
+        twins
+    }
+
+    /// Adds what the twins of a source have in place `at`.
+    fn add(&self, source: u32, at: usize, parts: &mut Vec<Part>) {
+        for (_, twin, ids) in self.lists.iter().filter(|(other, ..)| *other == source) {
+            parts.extend(ids.get(at).map(|id| Part { source: *twin, id: *id }));
+        }
     }
 }
 
@@ -155,14 +207,7 @@ pub(crate) fn in_label_order(
     if source.label_ordered() {
         return Ok(ids);
     }
-    let mut labels: Vec<Labels> = Vec::with_capacity(ids.len());
-    for ids in ids.chunks(BATCH) {
-        check(cancel)?;
-        source.labels_of(ids, &mut labels)?;
-    }
-    let mut labelled: Vec<(Labels, SeriesId)> = labels.into_iter().zip(ids).collect();
-    labelled.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(labelled.into_iter().map(|(_, id)| id).collect())
+    source.sort_by_labels(ids, cancel)
 }
 
 /// The series of one source that are left; the labels of the next few are at hand.

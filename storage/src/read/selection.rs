@@ -41,8 +41,19 @@ impl Selection for SourceSelection {
         }
     }
 
+    fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
+        let mut found = Vec::with_capacity(self.ids.len());
+        let known = self.source.label_ids(&self.ids, name, &mut found);
+        out.extend(found.into_iter().map(u64::from));
+        known
+    }
+
     fn read(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
         self.id(i).map_or(Ok(()), |id| self.source.read(id, range, out))
+    }
+
+    fn read_last(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        self.id(i).map_or(Ok(()), |id| self.source.read_last(id, range, out))
     }
 
     fn chunks(&self, i: usize, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {
@@ -96,6 +107,11 @@ impl MergedSelection {
             self.parts[start..].sort_by_key(|p| ranges[p.source as usize].min);
         }
         self.ends.push(self.parts.len() as u32);
+    }
+
+    /// Whether no two sources share a millisecond.
+    pub(super) fn is_disjoint(&self) -> bool {
+        self.disjoint
     }
 
     /// Number of series so far.
@@ -172,10 +188,48 @@ impl Selection for MergedSelection {
         }
     }
 
+    fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
+        let before = out.len();
+        let firsts: Vec<Part> = (0..self.len()).filter_map(|i| self.parts(i).first().copied()).collect();
+        let (mut ids, mut found) = (Vec::new(), Vec::new());
+        for run in firsts.chunk_by(|a, b| a.source == b.source) {
+            ids.clear();
+            ids.extend(run.iter().map(|part| part.id));
+            found.clear();
+            if !self.source(run[0]).label_ids(&ids, name, &mut found) {
+                out.truncate(before);
+                return false;
+            }
+            // Numbers of different sources have nothing in common.
+            let source = u64::from(run[0].source) << 32;
+            out.extend(found.iter().map(|id| source | u64::from(*id)));
+        }
+        true
+    }
+
     fn read(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
         match self.parts(i) {
             [part] => self.source(*part).read(part.id, range, out),
             parts if self.disjoint => self.read_in_turn(parts, range, out),
+            parts => self.read_and_merge(parts, range, out),
+        }
+    }
+
+    fn read_last(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
+        match self.parts(i) {
+            [part] => self.source(*part).read_last(part.id, range, out),
+            parts if self.disjoint => {
+                let start = out.len();
+                for part in parts.iter().rev() {
+                    let own = self.ranges[part.source as usize];
+                    let inside =
+                        TimeRange { min: range.min.max(own.min), max: range.max.min(own.max) };
+                    if inside.min <= inside.max && out.len() == start {
+                        self.source(*part).read_last(part.id, inside, out)?;
+                    }
+                }
+                Ok(())
+            }
             parts => self.read_and_merge(parts, range, out),
         }
     }

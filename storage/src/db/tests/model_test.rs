@@ -206,6 +206,16 @@ impl World {
             let mut columns = Columns::default();
             selection.read(s, TimeRange::ALL, &mut columns).unwrap();
             assert!(columns.timestamps.is_sorted_by(|a, b| a < b), "{what}: series {i} ascends");
+            let middle = columns.timestamps.get(columns.len() / 2).copied();
+            for max in [i64::MAX, middle.unwrap_or(0)] {
+                let range = TimeRange { min: middle.unwrap_or(0) - 5 * MINUTE, max };
+                let mut last = Columns::default();
+                selection.read_last(s, range, &mut last).unwrap();
+                let newest = columns.timestamps.iter().rposition(|t| range.contains(*t));
+                let newest = newest.map(|at| (columns.timestamps[at], columns.floats[at].to_bits()));
+                let got = last.timestamps.last().zip(last.floats.last());
+                assert_eq!(got.map(|(t, v)| (*t, v.to_bits())), newest, "{what}: series {i}");
+            }
             let samples = columns.timestamps.iter().copied().zip(columns.floats);
             got.insert(i, samples.map(|(t, v)| (t, v.to_bits())).collect());
         }
