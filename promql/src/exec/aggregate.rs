@@ -23,6 +23,8 @@ use model::kahan::Mean;
 const FEW_GROUPS: usize = 4;
 /// Fewer values are folded faster than shared out.
 const LEAST_VALUES: usize = 1 << 14;
+/// A first group up to this size is folded alone.
+const SMALL_GROUP: usize = 32;
 /// Most groups whose state is in memory at once.
 const GROUPS_AT_ONCE: usize = 256;
 
@@ -77,24 +79,19 @@ impl Fold<'_> {
             }
             return Ok(table);
         }
-        // Whole groups side by side, a batch of them in memory at a time.
-        for batch in groups.chunks(GROUPS_AT_ONCE) {
+        // Whole groups side by side, a batch of them in memory at a time. Small first groups show
+        // whether there is anything to share.
+        let mut left = source.len();
+        let mut rest = &groups[..];
+        while let Some(group) = rest.first() {
+            let first = left == source.len() && group.members.len() <= SMALL_GROUP;
+            let alone = first || !work.is_worth_sharing(left, self.steps);
+            let batch = &rest[..if alone { 1 } else { GROUPS_AT_ONCE.min(rest.len()) }];
+            rest = &rest[batch.len()..];
+            left -= batch.iter().map(|group| group.members.len()).sum::<usize>();
             let before = work.shared.budget.held().bytes;
-            let folded = parallel::map(batch, work, |group, work| {
-                work.shared.budget.hold_bytes(self.state_bytes())?;
-                let mut state = State::new(self, self.steps);
-                let mut drop_name = false;
-                let mut column = work.take();
-                for i in &group.members {
-                    let i = *i as usize;
-                    work.shared.check()?;
-                    source.column(i, work, &mut column)?;
-                    self.hold_kept(&column, work)?;
-                    state.fold(self, source, i, &column, work);
-                    drop_name = drop_name || source.drops_name(i) && !column.is_empty();
-                }
-                Ok((state, drop_name))
-            })?;
+            let folded =
+                parallel::map(batch, work, |group, work| self.fold_group(source, group, work))?;
             let states_bytes = work.shared.budget.held().bytes.saturating_sub(before);
             for (group, (state, drop_name)) in batch.iter().zip(folded) {
                 let group = Group { labels: group.labels.clone(), members: Vec::new() };
@@ -103,6 +100,29 @@ impl Fold<'_> {
             work.shared.budget.release_bytes(states_bytes);
         }
         Ok(table)
+    }
+
+    /// Folds all series of a group.
+    fn fold_group(
+        &self,
+        source: &dyn Source,
+        group: &Group,
+        work: &mut Work<'_>,
+    ) -> Result<(State, bool), EngineError> {
+        work.shared.budget.hold_bytes(self.state_bytes())?;
+        let mut state = State::new(self, self.steps);
+        let mut drop_name = false;
+        let mut column = work.take();
+        for i in &group.members {
+            let i = *i as usize;
+            work.shared.check()?;
+            source.column(i, work, &mut column)?;
+            self.hold_kept(&column, work)?;
+            state.fold(self, source, i, &column, work);
+            drop_name = drop_name || source.drops_name(i) && !column.is_empty();
+        }
+        work.give(column);
+        Ok((state, drop_name))
     }
 
     /// Bytes of the state of a group before anything is folded into it.

@@ -1,10 +1,10 @@
 //! histogram_quantile, histogram_quantiles and histogram_fraction: what a distribution says, from
 //! classic buckets (series that differ in `le`) or native histograms.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use model::Labels;
-use model::labels::{BUCKET, METRIC_NAME};
+use model::labels::{BUCKET, LabelMap, METRIC_NAME};
 
 use super::column::{Column, SharedHistogram, is_absent};
 use super::grid::Grid;
@@ -53,7 +53,8 @@ pub(crate) fn distributions(
     work: &mut Work<'_>,
 ) -> Result<Vec<Distribution>, EngineError> {
     let mut out: Vec<Distribution> = Vec::new();
-    let mut known: HashMap<Labels, usize> = HashMap::new();
+    let mut known = LabelMap::default();
+    let mut key = Vec::new();
     parallel::each(source, work, |i, column, work| {
         if column.is_empty() {
             return Ok(());
@@ -64,7 +65,10 @@ pub(crate) fn distributions(
             let le = labels.get(BUCKET).unwrap_or("");
             match parse_bound(le) {
                 Some(upper) => {
-                    let at = slot(&mut known, &mut out, labels.without(BUCKET));
+                    key.clear();
+                    let others = labels.spans().filter(|(name, _)| *name != BUCKET);
+                    others.for_each(|(_, span)| key.extend_from_slice(span));
+                    let at = slot(&mut known, &mut out, &key, || labels.without(BUCKET));
                     out[at].buckets.push((upper, column.floats.clone()));
                 }
                 None => {
@@ -74,7 +78,7 @@ pub(crate) fn distributions(
             }
         }
         if !column.histograms.is_empty() {
-            let at = slot(&mut known, &mut out, labels);
+            let at = slot(&mut known, &mut out, labels.as_bytes(), || labels.clone());
             out[at].native.push(std::mem::take(&mut column.histograms));
         }
         Ok(())
@@ -82,11 +86,19 @@ pub(crate) fn distributions(
     Ok(out)
 }
 
-fn slot(known: &mut HashMap<Labels, usize>, out: &mut Vec<Distribution>, labels: Labels) -> usize {
-    *known.entry(labels).or_insert_with_key(|labels| {
-        out.push(Distribution { labels: labels.clone(), buckets: Vec::new(), native: Vec::new() });
-        out.len() - 1
-    })
+/// The distribution with these bytes of labels, made when there is none yet.
+fn slot(
+    known: &mut LabelMap<Vec<u8>, usize>,
+    out: &mut Vec<Distribution>,
+    key: &[u8],
+    labels: impl FnOnce() -> Labels,
+) -> usize {
+    if let Some(at) = known.get(key) {
+        return *at;
+    }
+    out.push(Distribution { labels: labels(), buckets: Vec::new(), native: Vec::new() });
+    known.insert(key.to_vec(), out.len() - 1);
+    out.len() - 1
 }
 
 /// An upper bound as Go's `ParseFloat` reads it.

@@ -6,8 +6,7 @@
 //! but may never meet at the same step, fill values) is decided step by step in
 //! [`super::stepwise`], as Prometheus does.
 
-use std::collections::HashSet;
-
+use model::labels::LabelMap;
 use model::{Labels, LabelsBuilder};
 
 use super::binary::{Answer, Operation, changes_metric, float, holds};
@@ -35,18 +34,25 @@ impl Naming<'_> {
     /// Labels of the result of a pair.
     pub(crate) fn labels(&self, many: &Labels, one: &Labels) -> Labels {
         let m = self.matching;
-        let mut b = LabelsBuilder::new(many);
-        let drop_name = !self.delayed && self.operation.return_bool;
-        if drop_name || changes_metric(self.operation.op) {
-            b.retain(|n| !is_metadata_label(n));
+        let kept = many.filtered(|name| self.keeps(name));
+        if m.include.is_empty() {
+            return kept;
         }
-        if m.card == Cardinality::OneToOne {
-            b.retain(|n| m.labels.iter().any(|l| l == n) == m.on);
-        }
+        let mut b = LabelsBuilder::new(&kept);
         for name in &m.include {
             b.set(name, one.get(name).unwrap_or(""));
         }
         b.labels()
+    }
+
+    /// Whether a label of the "many" side is kept.
+    fn keeps(&self, name: &str) -> bool {
+        let m = self.matching;
+        let drop_name = !self.delayed && self.operation.return_bool;
+        let unnamed = drop_name || changes_metric(self.operation.op);
+        let one_to_one = m.card == Cardinality::OneToOne;
+        !(unnamed && is_metadata_label(name))
+            && !(one_to_one && m.labels.iter().any(|l| l == name) != m.on)
     }
 
     /// Whether results keep a metric name that goes at the end of the query.
@@ -186,9 +192,14 @@ fn distinct(
     if unchanged && naming.keeps_metadata() {
         return Some(false);
     }
-    let mut seen = HashSet::with_capacity(pairs.len());
+    let mut seen = LabelMap::default();
+    seen.reserve(pairs.len());
     let all = pairs.iter().all(|(i, j)| {
-        seen.insert(naming.labels(&many.labels(*i as usize), &one.labels(*j as usize)))
+        let one = match m.include.is_empty() {
+            true => Labels::empty(),
+            false => one.labels(*j as usize),
+        };
+        seen.insert(naming.labels(&many.labels(*i as usize), &one), ()).is_none()
     });
     all.then_some(!naming.keeps_metadata())
 }
@@ -268,6 +279,27 @@ impl Source for Paired<'_> {
             false => self.one.labels(one as usize),
         };
         self.naming.labels(&self.many.labels(many as usize), &one)
+    }
+
+    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
+        let (many, one) = self.pairs[i];
+        if self.naming.matching.include.iter().any(|n| n == name) {
+            self.one.label_value(one as usize, name, with);
+        } else if self.naming.keeps(name) {
+            self.many.label_value(many as usize, name, with);
+        } else {
+            with("");
+        }
+    }
+
+    fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
+        let included = self.naming.matching.include.iter().any(|n| n == name);
+        let mut ids = Vec::new();
+        let known = !included && self.naming.keeps(name) && self.many.label_ids(name, &mut ids);
+        if known {
+            out.extend(self.pairs.iter().map(|(many, _)| ids[*many as usize]));
+        }
+        known
     }
 
     fn drops_name(&self, _i: usize) -> bool {

@@ -12,8 +12,8 @@ use super::source::Source;
 use super::work::Work;
 use crate::engine::EngineError;
 
-/// Fewer series are computed where they are asked for.
-const LEAST_SERIES: usize = 64;
+/// Series computed where they are asked for before the others are shared out.
+const FIRST_SERIES: usize = 16;
 /// Values a batch holds at most, over all its columns.
 const BATCH_VALUES: usize = 1 << 20;
 /// Series a batch holds at most.
@@ -53,20 +53,26 @@ pub(crate) fn batches_of<'w>(
 ) -> Result<(), EngineError> {
     let shared = work.shared;
     let threads = shared.threads();
-    if threads < 2 || n < LEAST_SERIES || source.in_memory() {
-        let mut column = work.take();
-        for at in 0..n {
-            shared.check()?;
-            source.column(index(at), work, &mut column)?;
-            f(at, std::slice::from_mut(&mut column), work)?;
+    // The first few show how much there is to read of each.
+    let mut next = 0;
+    let mut column = work.take();
+    while next < n {
+        let alone = next < FIRST_SERIES || source.in_memory();
+        if !alone && work.is_worth_sharing(n - next, column.floats.len()) {
+            break;
         }
-        work.give(column);
+        shared.check()?;
+        source.column(index(next), work, &mut column)?;
+        f(next, std::slice::from_mut(&mut column), work)?;
+        next += 1;
+    }
+    work.give(column);
+    if next == n {
         return Ok(());
     }
     let mut helpers: Vec<Work<'w>> = (0..threads).map(|_| work.fork()).collect();
     let mut columns: Vec<Column> = Vec::new();
-    let mut next = 0;
-    let mut batch = LEAST_SERIES;
+    let mut batch = FIRST_SERIES * threads;
     let mut held = 0;
     while next < n {
         let size = batch.min(n - next);

@@ -183,6 +183,14 @@ impl Source for RangeCall<'_> {
         self.input.label_value(i, name, with);
     }
 
+    fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
+        match &self.input {
+            Input::Stored { selected, .. } => selected.series.label_ids(name, out),
+            Input::Subquery(inner, Some(_)) => inner.label_ids(name, out),
+            Input::Subquery(_, None) => false,
+        }
+    }
+
     fn drops_name(&self, i: usize) -> bool {
         match &self.input {
             Input::Stored { .. } => false,

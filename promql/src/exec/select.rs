@@ -1,10 +1,11 @@
 //! Instant vector selectors: the newest sample of each series, not older than the lookback.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use model::labels::METRIC_NAME;
 use model::value::is_stale_nan;
-use model::{Columns, Labels, MatchOp, Matcher, Selection, TimeRange};
+use model::{Columns, Labels, MatchOp, Matcher, QueryError, Selection, TimeRange};
 
 use super::column::{Column, SharedHistogram, histogram_weight, sanitize};
 use super::counts;
@@ -125,6 +126,21 @@ impl<'p> InstantSelector<'p> {
         }
     }
 
+    /// Reads what the steps may look at.
+    fn read(&self, i: usize, read: &mut Columns) -> Result<(), QueryError> {
+        let (series, range) = (&self.selected.series, self.range());
+        let one_time = self.grid.steps == 1 || self.at.is_some();
+        if one_time && !self.counts_only {
+            series.read_last(i, range, read)?;
+            if read.histograms.is_empty() {
+                return Ok(());
+            }
+            // What a histogram says of resets depends on what is before it.
+            read.clear();
+        }
+        series.read(i, range, read)
+    }
+
     /// Hands each step's sample, by index, to `visit`.
     fn lookup(&self, timestamps: &[i64], mut visit: impl FnMut(usize, usize)) {
         let mut next = 0;
@@ -139,8 +155,49 @@ impl<'p> InstantSelector<'p> {
         }
     }
 
+    /// The steps that show a sample of their own each, and the first such sample with the distance
+    /// to the next: where samples are regular, the step is a multiple of their distance, and nothing
+    /// but values is wanted.
+    fn strided(&self, read: &Columns, work: &Work<'_>) -> Option<(Range<usize>, usize, usize)> {
+        let regular = read.regular()?;
+        let interval = self.grid.interval;
+        let plain = self.give == Give::Value && self.at.is_none() && work.tally.steps.is_none();
+        if !plain || interval % regular.step != 0 || self.lookback_ms < regular.step {
+            return None;
+        }
+        if read.floats.iter().fold(false, |any, v| any | v.is_nan()) {
+            return None;
+        }
+        let stride = interval / regular.step;
+        // Index of the sample that the first step shows, as if samples went on for ever.
+        let index = self.reference(0).checked_sub(regular.start)?.div_euclid(regular.step);
+        let first = index.checked_neg()?.max(0).checked_add(stride - 1)? / stride;
+        let past = (read.len() as i64).checked_sub(index)?.checked_add(stride - 1)?;
+        let past = past.div_euclid(stride);
+        let steps = usize::try_from(first).ok()?..usize::try_from(past).ok()?;
+        let steps = steps.start..steps.end.min(self.grid.steps);
+        let at = usize::try_from(index.checked_add(first.checked_mul(stride)?)?).ok()?;
+        (!steps.is_empty()).then_some((steps, at, stride as usize))
+    }
+
     fn floats(&self, read: &Columns, work: &mut Work<'_>, out: &mut Column) {
         let mut found = 0;
+        if let Some((steps, at, stride)) = self.strided(read, work) {
+            let samples = read.floats[at..].chunks(stride);
+            let values = out.floats[steps.clone()].iter_mut().zip(samples);
+            values.for_each(|(out, samples)| *out = samples[0]);
+            // Behind the last sample it is shown as long as the lookback reaches.
+            let (last_t, last) = (read.timestamps[read.len() - 1], read.floats[read.len() - 1]);
+            let reaches = |step: &usize| {
+                self.reference(*step).saturating_sub(self.lookback_ms) < last_t
+            };
+            let more = (steps.end..self.grid.steps).take_while(reaches).count();
+            out.floats[steps.end..steps.end + more].fill(last);
+            found = (steps.len() + more) as u64;
+            work.tally.total += found;
+            work.tally.read += found;
+            return;
+        }
         self.lookup(&read.timestamps, |step, at| {
             let v = read.floats[at];
             if is_stale_nan(v) {
@@ -267,6 +324,10 @@ impl Source for InstantSelector<'_> {
         self.selected.series.label_value(i, name, with);
     }
 
+    fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
+        self.selected.series.label_ids(name, out)
+    }
+
     fn distinct_unnamed(&self) -> bool {
         self.selected.distinct_unnamed()
     }
@@ -274,10 +335,7 @@ impl Source for InstantSelector<'_> {
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
         out.reset(self.grid.steps);
         let mut read = work.take_read();
-        self.selected
-            .series
-            .read(i, self.range(), &mut read)
-            .map_err(|e| work.shared.reading(e))?;
+        self.read(i, &mut read).map_err(|e| work.shared.reading(e))?;
         work.hold_decoded(read_bytes(&read))
             .map_err(|e| named(e, || format!("selector {}", self.selected.text)))?;
         if read.histograms.is_empty() {

@@ -1,8 +1,6 @@
 //! Signatures: what two series must share to match in a binary operation.
 
-use std::collections::HashMap;
-
-use model::labels::METRIC_NAME;
+use model::labels::{LabelMap, METRIC_NAME};
 
 use super::source::Source;
 use crate::parser::ast::VectorMatching;
@@ -10,13 +8,13 @@ use crate::parser::ast::VectorMatching;
 /// Numbers signatures from 0 in order of appearance.
 pub(crate) struct Signatures<'a> {
     matching: &'a VectorMatching,
-    known: HashMap<Vec<u8>, u32>,
+    known: LabelMap<Vec<u8>, u32>,
 }
 
 impl<'a> Signatures<'a> {
     /// Signatures by the rules of `matching`.
     pub(crate) fn new(matching: &'a VectorMatching) -> Signatures<'a> {
-        Signatures { matching, known: HashMap::new() }
+        Signatures { matching, known: LabelMap::default() }
     }
 
     /// The signature of every series of `source`.
@@ -45,7 +43,7 @@ impl<'a> Signatures<'a> {
     fn write(&self, source: &dyn Source, i: usize, key: &mut Vec<u8>) {
         key.clear();
         let names = &self.matching.labels;
-        // 0xff and 0xfe never occur in UTF-8.
+        // 0xff never occurs in UTF-8.
         if self.matching.on {
             for name in names {
                 source.label_value(i, name, &mut |v| key.extend_from_slice(v.as_bytes()));
@@ -53,12 +51,9 @@ impl<'a> Signatures<'a> {
             }
             return;
         }
-        for (name, value) in source.labels(i).iter() {
+        for (name, span) in source.labels(i).spans() {
             if name != METRIC_NAME && !names.iter().any(|n| n == name) {
-                key.extend_from_slice(name.as_bytes());
-                key.push(0xfe);
-                key.extend_from_slice(value.as_bytes());
-                key.push(0xff);
+                key.extend_from_slice(span);
             }
         }
     }

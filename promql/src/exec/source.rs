@@ -6,6 +6,7 @@
 //! series. What needs all columns at hand keeps them in a [`Table`].
 
 use model::labels::METRIC_NAME;
+use model::labels::LabelMap;
 use model::{Labels, LabelsBuilder};
 
 use super::column::{Column, SharedHistogram};
@@ -29,10 +30,10 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
 }
 
 fn without(labels: &Labels, drops: impl Fn(&str) -> bool) -> Labels {
-    if !labels.iter().any(|(n, _)| drops(n)) {
+    if !labels.spans().any(|(n, _)| drops(n)) {
         return labels.clone();
     }
-    Labels::from_sorted(labels.iter().filter(|(n, _)| !drops(n)))
+    labels.filtered(|n| !drops(n))
 }
 
 /// An instant vector over a grid.
@@ -46,6 +47,12 @@ pub(crate) trait Source: Send + Sync {
     /// One label of a series; the empty string when absent.
     fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
         with(self.labels(i).get(name).unwrap_or(""));
+    }
+
+    /// Appends a number for the value every series has of a label, see
+    /// [`model::Selection::label_ids`].
+    fn label_ids(&self, _name: &str, _out: &mut Vec<u64>) -> bool {
+        false
     }
 
     /// Whether the metadata labels of a series go at the end of the query (delayed name removal).
@@ -262,6 +269,10 @@ impl Source for Unnamed<'_> {
         self.inner.label_value(i, name, with);
     }
 
+    fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
+        (self.delayed || !(self.drops)(name)) && self.inner.label_ids(name, out)
+    }
+
     fn drops_name(&self, i: usize) -> bool {
         self.delayed || self.inner.drops_name(i)
     }
@@ -289,7 +300,8 @@ pub(crate) struct Merged<'p> {
 
 /// Deals with series of `inner` that have equal labels; `inner` itself when there are none.
 pub(crate) fn merged<'p>(inner: Boxed<'p>, clash: Clash) -> Boxed<'p> {
-    let mut first = std::collections::HashMap::with_capacity(inner.len());
+    let mut first = LabelMap::default();
+    first.reserve(inner.len());
     let mut groups: Vec<Vec<u32>> = Vec::with_capacity(inner.len());
     let mut clashes = false;
     for i in 0..inner.len() {

@@ -1,7 +1,7 @@
 //! Windows: the samples of one series that a range vector shows at each step.
 
 use model::value::{STALE_NAN_BITS, is_stale_nan};
-use model::{CancelToken, Columns, TimeRange};
+use model::{CancelToken, Columns, Regular, TimeRange};
 use std::sync::Arc;
 
 use super::column::{Column, SharedHistogram, histogram_weight, is_absent, sanitize};
@@ -16,6 +16,8 @@ pub(crate) struct Samples {
     /// Start times of the floats; empty when unknown or not wanted.
     pub starts: Vec<i64>,
     pub histograms: Vec<HistogramSample>,
+    /// Set where whoever read the floats knows that they lie equally far apart.
+    regular: Option<Regular>,
 }
 
 /// One histogram sample.
@@ -34,14 +36,19 @@ impl Samples {
         self.floats.clear();
         self.starts.clear();
         self.histograms.clear();
+        self.regular = None;
     }
 
     /// Takes over what was read. Start times are kept only if `starts`.
     pub(crate) fn take(&mut self, read: &mut Columns, starts: bool) {
         self.clear();
-        let plain = read.histograms.is_empty()
-            && !read.floats.iter().any(|v| v.to_bits() & !(1 << 63) == STALE_NAN_BITS);
+        // Without early exit, and of numbers: a loop several times as fast as one for the marker.
+        let any_nan = || read.floats.iter().fold(false, |any, v| any | v.is_nan());
+        let is_marker = |v: &f64| v.to_bits() & !(1 << 63) == STALE_NAN_BITS;
+        let plain =
+            read.histograms.is_empty() && (!any_nan() || !read.floats.iter().any(is_marker));
         if plain {
+            self.regular = read.regular();
             std::mem::swap(&mut self.timestamps, &mut read.timestamps);
             std::mem::swap(&mut self.floats, &mut read.floats);
             if starts {
@@ -168,6 +175,15 @@ impl Windows {
         }
     }
 
+    /// About how many of the samples a window shows.
+    pub(crate) fn width(&self, samples: &Samples) -> usize {
+        let ts = &samples.timestamps[..];
+        let (Some(first), Some(last)) = (ts.first(), ts.last()) else { return 0 };
+        let span = last.abs_diff(*first).max(1) as f64;
+        let share = self.range_ms as f64 / span * ts.len() as f64;
+        (share as usize).min(ts.len())
+    }
+
     /// Where windows lie in a series of floats at an even distance that the step is a multiple of;
     /// `None` for any other series.
     pub(crate) fn even(&self, samples: &Samples) -> Option<Even> {
@@ -176,18 +192,18 @@ impl Windows {
         if self.at.is_some() || ts.len() < LEAST_EVEN || !samples.histograms.is_empty() {
             return None;
         }
-        let distance = ts[1] - ts[0];
-        let spans = ts[ts.len() - 1].checked_sub(ts[0])? == distance.checked_mul(n - 1)?;
-        if !spans || interval % distance != 0 {
+        let distance = match samples.regular {
+            Some(regular) => regular.step,
+            None => distance_of(ts)?,
+        };
+        if interval % distance != 0 {
             return None;
         }
-        // No early exit: a loop without one runs several times as fast, and the answer is yes.
-        let uneven = ts.windows(2).fold(false, |uneven, p| uneven | (p[1] - p[0] != distance));
         let (start, end) = self.range_at(0);
         let past = |t: i64| Some(t.checked_sub(ts[0])?.div_euclid(distance) + 1);
         let lo = past(start.saturating_sub(self.before_ms))?;
         let hi = past(end.saturating_add(self.after_ms))?;
-        (!uneven).then_some(Even { lo, hi, stride: interval / distance, n })
+        Some(Even { lo, hi, stride: interval / distance, n })
     }
 
     /// Counts one window of `n` samples, `new` of them not in the window before.
@@ -294,6 +310,18 @@ impl Windows {
             }
         }
     }
+}
+
+/// How far apart all samples lie.
+fn distance_of(ts: &[i64]) -> Option<i64> {
+    let [first, second, .., last] = ts else { return None };
+    let (distance, n) = (second - first, ts.len() as i64);
+    if last.checked_sub(*first)? != distance.checked_mul(n - 1)? || distance <= 0 {
+        return None;
+    }
+    // No early exit: a loop without one runs several times as fast, and the answer is mostly yes.
+    let uneven = ts.windows(2).fold(false, |uneven, p| uneven | (p[1] - p[0] != distance));
+    (!uneven).then_some(distance)
 }
 
 /// Fewer samples are not worth a look at their distances.

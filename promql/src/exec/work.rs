@@ -196,6 +196,11 @@ pub(crate) struct Aside {
     pub notes: Notes,
 }
 
+/// What finding and reading a series costs, in samples.
+const SERIES_COST: usize = 200;
+/// Samples to be gone through that are worth waking threads for: about half a millisecond.
+const LEAST_SHARED: usize = 150_000;
+
 /// One thread's part of an evaluation.
 #[derive(Debug)]
 pub(crate) struct Work<'a> {
@@ -229,6 +234,13 @@ impl<'a> Work<'a> {
     /// Work for another thread.
     pub(crate) fn fork(&self) -> Work<'a> {
         Work::new(self.shared, self.tally.fork())
+    }
+
+    /// Whether as many series of about the size of those read so far, with `steps` values each, are
+    /// worth waking other threads.
+    pub(crate) fn is_worth_sharing(&self, series: usize, steps: usize) -> bool {
+        let samples = self.decoded as usize / 16;
+        self.shared.threads() > 1 && series * (SERIES_COST + samples + steps) >= LEAST_SHARED
     }
 
     /// Takes over what a fork counted and noted.

@@ -3,10 +3,12 @@
 pub(crate) mod date;
 pub(crate) mod extended;
 pub(crate) mod extended_histogram;
+mod extremes;
 pub(crate) mod histogram_rate;
 pub(crate) mod math;
 pub(crate) mod mixed;
 pub(crate) mod over_time;
+mod ranks;
 pub(crate) mod quantile;
 pub(crate) mod range;
 pub(crate) mod rate;

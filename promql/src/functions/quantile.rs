@@ -18,26 +18,49 @@ fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
     }
 }
 
+/// Where a quantile lies among values in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    /// The value below.
+    pub lower: usize,
+    /// How far it is from there to the next.
+    weight: f64,
+}
+
+impl Position {
+    /// The place of the φ-quantile among `n` values; else the quantile itself, which does not
+    /// depend on them.
+    pub(crate) fn of(q: f64, n: usize) -> Result<Position, f64> {
+        if n == 0 || q.is_nan() {
+            return Err(f64::NAN);
+        }
+        if q < 0.0 {
+            return Err(f64::NEG_INFINITY);
+        }
+        if q > 1.0 {
+            return Err(f64::INFINITY);
+        }
+        let rank = q * (n as f64 - 1.0);
+        Ok(Position { lower: rank.floor().max(0.0) as usize, weight: rank - rank.floor() })
+    }
+
+    /// The quantile, given the value below and the next.
+    pub(crate) fn between(self, low: f64, high: f64) -> f64 {
+        low * (1.0 - self.weight) + high * self.weight
+    }
+}
+
 /// The φ-quantile of `values`, which change places.
 pub(crate) fn of_values(q: f64, values: &mut [f64]) -> f64 {
-    if values.is_empty() || q.is_nan() {
-        return f64::NAN;
-    }
-    if q < 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if q > 1.0 {
-        return f64::INFINITY;
-    }
-    let n = values.len() as f64;
-    let rank = q * (n - 1.0);
-    let lower = rank.floor().max(0.0);
-    let weight = rank - rank.floor();
+    let position = match Position::of(q, values.len()) {
+        Ok(position) => position,
+        Err(value) => return value,
+    };
     // Two neighbours in order are all that is needed: several times as fast as sorting.
-    let (_, low, above) = values.select_nth_unstable_by(lower as usize, order);
+    let (_, low, above) = values.select_nth_unstable_by(position.lower, order);
     let low = *low;
     let high = above.iter().copied().min_by(order).unwrap_or(low);
-    low * (1.0 - weight) + high * weight
+    position.between(low, high)
 }
 
 /// How buckets had to be changed to grow monotonically.

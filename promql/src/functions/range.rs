@@ -6,8 +6,10 @@
 use model::CancelToken;
 
 use super::extended;
+use super::extremes::{self, Extremes};
 use super::over_time;
-use super::rate::{Rate, Resets, Shape, Start, value as rate_value};
+use super::ranks::Ranks;
+use super::rate::{Rate, Resets, Shape, Start, value as rate_value, value_with as rate_value_with};
 use crate::exec::column::{ABSENT, Column};
 use crate::exec::scalar::Steps;
 use crate::exec::tally::Tally;
@@ -153,8 +155,8 @@ impl RangeFunction {
         let mut found = Found::default();
         match self {
             RangeFunction::Rate(rate) => return rates(&rate, run),
-            RangeFunction::Irate => run.each(|s, b| instant_change(s, b, true)),
-            RangeFunction::Idelta => run.each(|s, b| instant_change(s, b, false)),
+            RangeFunction::Irate => instant_changes(run, true),
+            RangeFunction::Idelta => instant_changes(run, false),
             RangeFunction::Deriv => run.each(|s, b| {
                 let (ts, vs) = (&s.timestamps[b.lo..b.hi], &s.floats[b.lo..b.hi]);
                 if ts.len() < 2 { ABSENT } else { over_time::linear_regression(ts, vs, ts[0]).0 }
@@ -211,16 +213,7 @@ impl RangeFunction {
             RangeFunction::Max => extreme(run, |new, best| new > best),
             RangeFunction::Min => extreme(run, |new, best| new < best),
             RangeFunction::Present => run.each(|_, _| 1.0),
-            RangeFunction::Quantile => {
-                let (mut scratch, q) = (Vec::new(), &run.params[0]);
-                run.each(|s, b| {
-                    let q = q.at(b.step);
-                    if !(0.0..=1.0).contains(&q) {
-                        add_quantile(&mut found.bad_quantiles, q);
-                    }
-                    over_time::quantile(q, &s.floats[b.lo..b.hi], &mut scratch)
-                });
-            }
+            RangeFunction::Quantile => quantiles(run, found),
             RangeFunction::Stddev => run.fold(|vs| over_time::stdvar(vs).sqrt()),
             RangeFunction::Stdvar => run.fold(over_time::stdvar),
             RangeFunction::Sum => sums(run, false),
@@ -252,11 +245,12 @@ fn rates(rate: &Rate, run: Run<'_>) -> Found {
         even_rates(rate, &even, &resets, run);
         return found;
     }
+    let mut moving = resets.moving();
     run.each(|s, b| {
         if resets.overlap_within(b.lo, b.hi) {
             found.overlaps += 1;
         }
-        rate_value(rate, s, &resets, b)
+        rate_value_with(rate, s, moving.within(b), b)
     });
     found
 }
@@ -288,12 +282,15 @@ fn even_rates(rate: &Rate, even: &Even, resets: &Resets, run: Run<'_>) {
         let b = bounds(plain.start + step);
         out.floats[b.step] = rate_value(rate, samples, resets, &b);
     }
+    let (mut done, mut moving) = (plain.start, resets.moving());
     for at in resets.within(lo, samples.floats.len()) {
         // The windows that hold both samples around the reset.
-        for step in even.around(*at as usize, &plain) {
+        let around = even.around(*at as usize, &plain);
+        for step in around.start.max(done)..around.end {
             let b = bounds(step);
-            out.floats[b.step] = rate_value(rate, samples, resets, &b);
+            out.floats[b.step] = rate_value_with(rate, samples, moving.within(&b), &b);
         }
+        done = done.max(around.end);
     }
 }
 
@@ -411,6 +408,38 @@ fn lanes(values: &[f64], n: usize, stride: usize, mean: bool, out: &mut [f64]) -
     true
 }
 
+/// irate and idelta.
+fn instant_changes(run: Run<'_>, per_second: bool) {
+    let even = run.windows.even(run.samples).filter(|_| run.samples.starts.is_empty());
+    let Some(even) = even else { return run.each(|s, b| instant_change(s, b, per_second)) };
+    let Run { windows, samples, cancel, tally, out, .. } = run;
+    let steps = windows.grid.steps;
+    let inner = even.inner(steps);
+    let (lo, hi) = even.at(inner.start);
+    let plain = if inner.is_empty() || hi < lo + 2 { 0..0 } else { inner };
+    for edge in [0..plain.start, plain.end..steps] {
+        windows.visit_even(&even, edge, cancel, tally, |b| {
+            out.floats[b.step] = instant_change(samples, &b, per_second);
+        });
+    }
+    if plain.is_empty() {
+        return;
+    }
+    windows.count_inner(&even, plain.clone(), cancel, tally);
+    let seconds = (samples.timestamps[hi - 1] - samples.timestamps[hi - 2]) as f64 / 1000.0;
+    // The last two samples of each window.
+    let stride = even.stride as usize;
+    let pairs = samples.floats[hi - 2..].windows(2).step_by(stride);
+    for (out, pair) in out.floats[plain].iter_mut().zip(pairs) {
+        let (prev, curr) = (pair[0], pair[1]);
+        *out = if per_second {
+            (if curr < prev { curr } else { curr - prev }) / seconds
+        } else {
+            curr - prev
+        };
+    }
+}
+
 /// irate and idelta: the change between the last two samples.
 fn instant_change(s: &Samples, b: &Bounds, per_second: bool) -> f64 {
     if b.hi - b.lo < 2 {
@@ -467,29 +496,40 @@ fn resets_in_windows(run: Run<'_>, resets: &Resets) {
     });
 }
 
-/// max_over_time and min_over_time with a monotonic queue: each sample enters and leaves once.
-fn extreme(run: Run<'_>, better: impl Fn(f64, f64) -> bool) {
-    if run.samples.floats.iter().any(|v| v.is_nan()) {
-        // NaN has no order; the plain fold says what happens then.
-        return run.fold(|vs| vs[over_time::pick(vs, &better)]);
+/// max_over_time and min_over_time.
+fn extreme(run: Run<'_>, better: impl Fn(f64, f64) -> bool + Copy) {
+    let values = &run.samples.floats[..];
+    if extremes::depends_on_order(values) {
+        return run.fold(|vs| vs[over_time::pick(vs, better)]);
     }
-    let mut queue = std::collections::VecDeque::new();
-    let mut next = 0;
-    run.each(|s, b| {
-        next = next.max(b.lo);
-        while next < b.hi {
-            // Of equals the first stays: -0 and +0 are equal.
-            while queue.back().is_some_and(|i: &usize| better(s.floats[next], s.floats[*i])) {
-                queue.pop_back();
-            }
-            queue.push_back(next);
-            next += 1;
+    let width = run.windows.width(run.samples);
+    let extremes = Extremes::new(values, width, better);
+    run.each(|_, b| extremes.of(b.lo, b.hi));
+}
+
+/// Windows that share less of their samples are looked at one by one.
+const LEAST_SHARED: i64 = 4;
+
+/// quantile_over_time
+fn quantiles(run: Run<'_>, found: &mut Found) {
+    let Windows { grid, range_ms, at, .. } = *run.windows;
+    let q = &run.params[0];
+    let mut note = |q: f64| {
+        if !(0.0..=1.0).contains(&q) {
+            add_quantile(&mut found.bad_quantiles, q);
         }
-        while queue.front().is_some_and(|i| *i < b.lo) {
-            queue.pop_front();
-        }
-        queue.front().map_or(ABSENT, |i| s.floats[*i])
-    });
+        q
+    };
+    let shared = at.is_none() && grid.steps > 1 && range_ms / grid.interval >= LEAST_SHARED;
+    if shared {
+        let mut ranks = Ranks::new(&run.samples.floats);
+        return run.each(|_, b| {
+            ranks.slide(b.lo, b.hi);
+            ranks.quantile(note(q.at(b.step)))
+        });
+    }
+    let mut scratch = Vec::new();
+    run.each(|s, b| over_time::quantile(note(q.at(b.step)), &s.floats[b.lo..b.hi], &mut scratch));
 }
 
 fn time_of(run: Run<'_>, better: impl Fn(f64, f64) -> bool) {

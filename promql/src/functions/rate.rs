@@ -36,11 +36,14 @@ impl Resets {
             if !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
                 return found;
             }
+            // Gauges fall at every other sample: no branch that would have to be guessed.
+            found.at.resize(values.len(), 0);
+            let mut n = 0;
             for (i, pair) in values.windows(2).enumerate() {
-                if pair[1] < pair[0] {
-                    found.at.push(i as u32 + 1);
-                }
+                found.at[n] = i as u32 + 1;
+                n += usize::from(pair[1] < pair[0]);
             }
+            found.at.truncate(n);
             return found;
         }
         for i in 1..values.len() {
@@ -55,6 +58,11 @@ impl Resets {
         found
     }
 
+    /// For windows whose bounds do not go back.
+    pub(crate) fn moving(&self) -> Moving<'_> {
+        Moving { at: &self.at, from: 0, to: 0 }
+    }
+
     /// Resets between samples of `lo..hi`.
     pub(crate) fn within(&self, lo: usize, hi: usize) -> &[u32] {
         inside(&self.at, lo, hi)
@@ -63,6 +71,29 @@ impl Resets {
     /// Whether start times contradict samples within `lo..hi`.
     pub(crate) fn overlap_within(&self, lo: usize, hi: usize) -> bool {
         !inside(&self.overlaps, lo, hi).is_empty()
+    }
+}
+
+/// The resets of windows that move along a series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moving<'a> {
+    at: &'a [u32],
+    from: usize,
+    to: usize,
+}
+
+impl<'a> Moving<'a> {
+    /// Resets between the samples of a window, none of whose bounds lies before the last one's.
+    #[inline(always)]
+    pub(crate) fn within(&mut self, b: &Bounds) -> &'a [u32] {
+        while self.at.get(self.from).is_some_and(|at| *at as usize <= b.lo) {
+            self.from += 1;
+        }
+        self.to = self.to.max(self.from);
+        while self.at.get(self.to).is_some_and(|at| (*at as usize) < b.hi) {
+            self.to += 1;
+        }
+        &self.at[self.from..self.to]
     }
 }
 
@@ -168,6 +199,13 @@ impl Shape {
 /// The value of a window of floats, [`ABSENT`] with too few samples.
 #[inline(always)]
 pub(crate) fn value(rate: &Rate, samples: &Samples, resets: &Resets, b: &Bounds) -> f64 {
+    let within = if rate.counter { resets.within(b.lo, b.hi) } else { &[] };
+    value_with(rate, samples, within, b)
+}
+
+/// The value of a window with these resets.
+#[inline(always)]
+pub(crate) fn value_with(rate: &Rate, samples: &Samples, resets: &[u32], b: &Bounds) -> f64 {
     if b.hi - b.lo < 2 && samples.starts.is_empty() || b.hi == b.lo {
         return ABSENT;
     }
@@ -176,10 +214,8 @@ pub(crate) fn value(rate: &Rate, samples: &Samples, resets: &Resets, b: &Bounds)
     let (first_t, last_t) = (ts[0], ts[ts.len() - 1]);
     let first = values[0];
     let mut result = values[values.len() - 1] - first;
-    if rate.counter {
-        for at in resets.within(b.lo, b.hi) {
-            result += samples.floats[*at as usize - 1];
-        }
+    for at in resets {
+        result += samples.floats[*at as usize - 1];
     }
     let mut shape = Shape::new(b, first_t, last_t, ts.len() - 1);
     match start_inside(rate, samples, b, first_t) {
