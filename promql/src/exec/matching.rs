@@ -51,8 +51,8 @@ impl Naming<'_> {
         let drop_name = !self.delayed && self.operation.return_bool;
         let unnamed = drop_name || changes_metric(self.operation.op);
         let one_to_one = m.card == Cardinality::OneToOne;
-        !(unnamed && is_metadata_label(name))
-            && !(one_to_one && m.labels.iter().any(|l| l == name) != m.on)
+        let unmatched = one_to_one && m.labels.iter().any(|l| l == name) != m.on;
+        !(unmatched || unnamed && is_metadata_label(name))
     }
 
     /// Whether results keep a metric name that goes at the end of the query.

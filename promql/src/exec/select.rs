@@ -188,9 +188,8 @@ impl<'p> InstantSelector<'p> {
             values.for_each(|(out, samples)| *out = samples[0]);
             // Behind the last sample it is shown as long as the lookback reaches.
             let (last_t, last) = (read.timestamps[read.len() - 1], read.floats[read.len() - 1]);
-            let reaches = |step: &usize| {
-                self.reference(*step).saturating_sub(self.lookback_ms) < last_t
-            };
+            let reaches =
+                |step: &usize| self.reference(*step).saturating_sub(self.lookback_ms) < last_t;
             let more = (steps.end..self.grid.steps).take_while(reaches).count();
             out.floats[steps.end..steps.end + more].fill(last);
             found = (steps.len() + more) as u64;

@@ -5,8 +5,8 @@
 //! each column once, so a chain of operators under an aggregation never holds more than one
 //! series. What needs all columns at hand keeps them in a [`Table`].
 
-use model::labels::METRIC_NAME;
 use model::labels::LabelMap;
+use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder};
 
 use super::column::{Column, SharedHistogram};

@@ -8,9 +8,9 @@ pub(crate) mod histogram_rate;
 pub(crate) mod math;
 pub(crate) mod mixed;
 pub(crate) mod over_time;
-mod ranks;
 pub(crate) mod quantile;
 pub(crate) mod range;
+mod ranks;
 pub(crate) mod rate;
 pub mod table;
 

@@ -184,7 +184,12 @@ impl IndexReader {
 
     /// Appends the symbol that is the value of `name` in each of `ids`; a number that no symbol has
     /// where there is none.
-    pub fn value_refs(&self, ids: &[u32], name: &str, out: &mut Vec<u32>) -> Result<(), QueryError> {
+    pub fn value_refs(
+        &self,
+        ids: &[u32],
+        name: &str,
+        out: &mut Vec<u32>,
+    ) -> Result<(), QueryError> {
         let Ok(at) = self.names.binary_search_by(|(n, _)| (**n).cmp(name)) else {
             out.resize(out.len() + ids.len(), u32::MAX);
             return Ok(());

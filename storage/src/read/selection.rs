@@ -190,7 +190,8 @@ impl Selection for MergedSelection {
 
     fn label_ids(&self, name: &str, out: &mut Vec<u64>) -> bool {
         let before = out.len();
-        let firsts: Vec<Part> = (0..self.len()).filter_map(|i| self.parts(i).first().copied()).collect();
+        let firsts: Vec<Part> =
+            (0..self.len()).filter_map(|i| self.parts(i).first().copied()).collect();
         let (mut ids, mut found) = (Vec::new(), Vec::new());
         for run in firsts.chunk_by(|a, b| a.source == b.source) {
             ids.clear();

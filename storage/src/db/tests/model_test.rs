@@ -212,7 +212,8 @@ impl World {
                 let mut last = Columns::default();
                 selection.read_last(s, range, &mut last).unwrap();
                 let newest = columns.timestamps.iter().rposition(|t| range.contains(*t));
-                let newest = newest.map(|at| (columns.timestamps[at], columns.floats[at].to_bits()));
+                let newest =
+                    newest.map(|at| (columns.timestamps[at], columns.floats[at].to_bits()));
                 let got = last.timestamps.last().zip(last.floats.last());
                 assert_eq!(got.map(|(t, v)| (*t, v.to_bits())), newest, "{what}: series {i}");
             }
