@@ -106,6 +106,20 @@ fn check(query: &str, uncounted: bool, reads: usize, selections: &[&str]) -> Out
     Ok(())
 }
 
+/// Two series on the side of ones are refused, unless the other side is empty: it must not be made
+/// empty.
+#[test]
+fn errors_stay() -> Outcome {
+    for query in ["y * on (job) x{job=\"a\"}", "y{job=\"b\"} * on (job) x{job=\"a\"}"] {
+        for uncounted in [false, true] {
+            let found = check(query, uncounted, 0, &[]).map_err(|e| e.to_string());
+            let refused = found.is_err_and(|e| e.starts_with("found duplicate series"));
+            assert!(refused, "{query}");
+        }
+    }
+    Ok(())
+}
+
 const X: &str = "__name__=\"x\"";
 const Y: &str = "__name__=\"y\"";
 
@@ -128,9 +142,10 @@ fn matchers_are_pushed_where_nothing_shows() -> Outcome {
     let (xa, ya) = ("__name__=\"x\",job=\"a\"", "__name__=\"y\",job=\"a\"");
     let (ax, ay) = ("job=\"a\",__name__=\"x\"", "job=\"a\",__name__=\"y\"");
     check("x * on (job) group_left y{job=\"a\"}", false, 4, &[X, ay])?;
-    check("x * on (job) group_left y{job=\"a\"}", true, 3, &[xa, ay])?;
-    check("y{job=\"a\"} * on (job) group_right x", true, 3, &[xa, ay])?;
-    // The side of ones has to show that there is one only.
+    // The side of ones has to show that there is one only; series that meet nobody go unread.
+    check("x * on (job) group_left y{job=\"a\"}", true, 3, &[X, ay])?;
+    check("y{job=\"a\"} * on (job) group_right x", true, 3, &[X, ay])?;
+    check("x * on (job) group_left sum by (job) (y{job=\"a\"})", true, 3, &[xa, ay])?;
     check("x{job=\"a\"} * on (job) group_left y", true, 4, &[Y, ax])?;
     check("y{job=\"a\"} == y", true, 1, &[ay])?;
     check("x{job=\"a\"} * on (job) group_left count by (job) (y)", true, 3, &[ya, ax])?;

@@ -1,10 +1,10 @@
 //! Matchers pushed across binary operations: what one side is sure of about a label both sides must
 //! share, the other side's selectors need not read past.
 //!
-//! `a / on (job) b{job="x"}` reads `a{job="x"}`. Only where nothing but samples without a part in
+//! `a / on (job) sum by (job) (b{job="x"})` reads `a{job="x"}`. Only where nothing but samples without a part in
 //! the answer goes unread: a series that is not read can neither fail nor be warned of, so matchers
-//! go to plain selectors, and to the "one" side of a match only when that cannot have two series
-//! with the same signature, which Prometheus would refuse. What is counted changes, so this is for
+//! go to plain selectors, and across a match only when its "one" side cannot have two series with
+//! the same signature: Prometheus refuses those, unless either side is empty. What is counted changes, so this is for
 //! queries whose statistics nobody looks at.
 
 use model::labels::METRIC_NAME;
@@ -46,8 +46,11 @@ fn across(b: &mut Binary, reads: &mut Vec<Read>) {
         BinaryOp::Or => (false, false),
         // A fill value stands for a missing partner.
         _ if m.fill_lhs.is_some() || m.fill_rhs.is_some() => (false, false),
-        _ if m.card == Cardinality::OneToMany => (distinct(&b.lhs, m, reads), true),
-        _ => (true, distinct(&b.rhs, m, reads)),
+        _ => {
+            let one = if m.card == Cardinality::OneToMany { &b.lhs } else { &b.rhs };
+            let distinct = distinct(one, m, reads);
+            (distinct, distinct)
+        }
     };
     if to_left {
         add(&mut b.lhs, &of_right, reads);
@@ -145,12 +148,11 @@ fn distinct(node: &Node, m: &VectorMatching, reads: &[Read]) -> bool {
                 |r: &Read| r.matchers.iter().any(|m| m.is_metric_name() && m.op == MatchOp::Equal);
             !m.on && m.labels.is_empty() && reads.get(select.read).is_some_and(named)
         }
-        Kind::Aggregate(Aggregate {
-            op: AggregateOp::Count | AggregateOp::Group,
-            grouping,
-            without: false,
-            ..
-        }) => grouping.iter().all(|name| in_signature(m, name)),
+        Kind::Aggregate(Aggregate { op, grouping, without: false, .. }) => {
+            use AggregateOp::{Bottomk, CountValues, LimitRatio, Limitk, Topk};
+            let one_a_group = !matches!(op, Topk | Bottomk | Limitk | LimitRatio | CountValues);
+            one_a_group && grouping.iter().all(|name| in_signature(m, name))
+        }
         Kind::Invariant(inner) | Kind::Plus(inner) => distinct(inner, m, reads),
         _ => false,
     }
