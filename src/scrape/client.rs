@@ -1,8 +1,10 @@
 //! Client: the HTTP client of a scrape pool, from the `HTTPClientConfig` keys of its job.
 //!
 //! Secrets in files are read at every request, so that a rotated one counts at once; certificates
-//! are read when the pool is made or reloaded.
+//! are read when the pool is made or reloaded. Pools that ask for nothing of their own share one
+//! client: the system's certificates alone take a hundred KiB.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -19,39 +21,40 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// An HTTP client and how it authenticates.
 #[derive(Debug)]
 pub struct Client {
-    pub http: reqwest::Client,
+    pub http: Arc<reqwest::Client>,
     config: HttpClientConfig,
 }
 
-impl Client {
-    /// Builds the client. The error names the key that cannot be used.
-    pub fn new(config: &HttpClientConfig) -> Result<Client, String> {
-        // Another part of the process may have chosen the provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let policy = match config.follow_redirects {
-            true => redirect::Policy::limited(MAX_REDIRECTS),
-            false => redirect::Policy::none(),
-        };
-        let mut builder = reqwest::Client::builder()
-            .redirect(policy)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(20_000)
-            .tcp_nodelay(true)
-            .no_proxy();
-        if !config.enable_http2 {
-            builder = builder.http1_only();
-        }
+/// The shared clients in use, by whether they follow redirects and speak HTTP/2.
+#[derive(Debug, Default)]
+pub struct Clients(Mutex<[Weak<reqwest::Client>; 4]>);
+
+impl Clients {
+    /// The client of a pool. The error names the key that cannot be used.
+    pub fn get(&self, config: &HttpClientConfig) -> Result<Client, String> {
         if config.oauth2.is_some() {
             return Err("oauth2 is not supported yet".to_owned());
         }
-        builder = with_tls(builder, &config.tls_config)?;
-        for proxy in proxies(&config.proxy)? {
-            builder = builder.proxy(proxy);
-        }
-        let http = builder.build().map_err(|e| e.to_string())?;
+        let proxies = proxies(&config.proxy)?;
+        let http = if config.tls_config == TlsConfig::default() && proxies.is_empty() {
+            let kind = usize::from(config.follow_redirects) + 2 * usize::from(config.enable_http2);
+            let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match shared[kind].upgrade() {
+                Some(http) => http,
+                None => {
+                    let http = Arc::new(build(config, proxies)?);
+                    shared[kind] = Arc::downgrade(&http);
+                    http
+                }
+            }
+        } else {
+            Arc::new(build(config, proxies)?)
+        };
         Ok(Client { http, config: config.clone() })
     }
+}
 
+impl Client {
     /// Adds credentials and configured headers.
     pub fn authorize(&self, mut request: RequestBuilder) -> Result<RequestBuilder, String> {
         if let Some(basic) = &self.config.basic_auth {
@@ -101,6 +104,29 @@ fn read_trimmed(file: &str, what: &str) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| format!("unable to read {what} file {file}: {e}"))?;
     Ok(text.trim().to_owned())
+}
+
+fn build(config: &HttpClientConfig, proxies: Vec<Proxy>) -> Result<reqwest::Client, String> {
+    // Another part of the process may have chosen the provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let policy = match config.follow_redirects {
+        true => redirect::Policy::limited(MAX_REDIRECTS),
+        false => redirect::Policy::none(),
+    };
+    let mut builder = reqwest::Client::builder()
+        .redirect(policy)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(20_000)
+        .tcp_nodelay(true)
+        .no_proxy();
+    if !config.enable_http2 {
+        builder = builder.http1_only();
+    }
+    builder = with_tls(builder, &config.tls_config)?;
+    for proxy in proxies {
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|e| e.to_string())
 }
 
 fn with_tls(
@@ -178,4 +204,24 @@ fn proxies(config: &ProxyConfig) -> Result<Vec<Proxy>, String> {
         }
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_share_a_client_unless_they_ask_for_one_of_their_own() {
+        let clients = Clients::default();
+        let plain = HttpClientConfig::default();
+        let first = clients.get(&plain).unwrap();
+        let second = clients.get(&plain).unwrap();
+        assert!(Arc::ptr_eq(&first.http, &second.http));
+        let mut other = plain.clone();
+        other.follow_redirects = !plain.follow_redirects;
+        assert!(!Arc::ptr_eq(&first.http, &clients.get(&other).unwrap().http));
+        let mut trusting = plain.clone();
+        trusting.tls_config.insecure_skip_verify = true;
+        assert!(!Arc::ptr_eq(&first.http, &clients.get(&trusting).unwrap().http));
+    }
 }

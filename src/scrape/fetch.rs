@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValu
 use reqwest::{Response, StatusCode};
 
 use super::body::LIMIT_ERROR;
-use super::client::Client;
+use super::client::{Client, Clients};
 use super::target::Target;
 use crate::config::ScrapeConfig;
 
@@ -33,14 +33,14 @@ pub struct Fetcher {
 
 impl Fetcher {
     /// A client for the pool of `config`. The error says which setting is not usable.
-    pub fn new(config: &ScrapeConfig) -> Result<Fetcher, String> {
+    pub fn new(config: &ScrapeConfig, clients: &Clients) -> Result<Fetcher, String> {
         let mut headers = HeaderMap::new();
         let accept = accept_header(config);
         headers.insert(ACCEPT, HeaderValue::from_str(&accept).map_err(|e| e.to_string())?);
         let encoding = if config.enable_compression { "gzip" } else { "identity" };
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        Ok(Fetcher { client: Client::new(&config.http_client)?, headers })
+        Ok(Fetcher { client: clients.get(&config.http_client)?, headers })
     }
 
     /// Gets one body. `limit` bounds its size on the wire, in bytes. Errors are the texts that the

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::client::Clients;
 use super::fetch::{Fetched, Fetcher};
 use super::target::{Outcome, resolve};
 use crate::config::ScrapeConfig;
@@ -67,7 +68,7 @@ async fn fetch(behaviour: Behaviour, limit: usize) -> (Result<Fetched, String>, 
     let Ok(Outcome::Active(target)) = resolve(&config, &labels, &Labels::empty()) else {
         panic!("no target")
     };
-    let fetched = Fetcher::new(&config).unwrap().fetch(&target, limit).await;
+    let fetched = Fetcher::new(&config, &Clients::default()).unwrap().fetch(&target, limit).await;
     server.abort();
     let fetched = fetched.map_err(|e| e.replace(&address, "ADDRESS"));
     (fetched, requests.try_recv().unwrap_or_default())
@@ -125,7 +126,8 @@ async fn nobody_there() {
     let Ok(Outcome::Active(target)) = resolve(&config, &labels, &Labels::empty()) else {
         panic!("no target")
     };
-    let error = Fetcher::new(&config).unwrap().fetch(&target, 100).await.unwrap_err();
+    let error =
+        Fetcher::new(&config, &Clients::default()).unwrap().fetch(&target, 100).await.unwrap_err();
     let expected = format!(
         "Get \"http://{address}/metrics\": dial tcp {address}: connect: connection refused"
     );

@@ -52,6 +52,7 @@ impl Manager {
         let shared = Shared {
             store,
             metrics,
+            clients: Arc::default(),
             ingest_slots: Arc::new(Semaphore::new(cores.max(2))),
             offset_seed: 0,
         };

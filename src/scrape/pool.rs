@@ -36,7 +36,7 @@ struct Running {
 impl ScrapePool {
     /// A pool without targets yet. The error says which client setting is not usable.
     pub fn new(config: Arc<ScrapeConfig>, shared: Shared) -> Result<ScrapePool, String> {
-        let fetcher = Arc::new(Fetcher::new(&config)?);
+        let fetcher = Arc::new(Fetcher::new(&config, &shared.clients)?);
         Ok(ScrapePool {
             config,
             fetcher,
@@ -197,7 +197,7 @@ impl ScrapePool {
     ) -> Result<(), String> {
         let started = Instant::now();
         self.shared.metrics.pool_reloads.inc();
-        let fetcher = Fetcher::new(&config).inspect_err(|_| {
+        let fetcher = Fetcher::new(&config, &shared.clients).inspect_err(|_| {
             self.shared.metrics.pool_reloads_failed.inc();
         })?;
         let keep_state = same_series(&self.config, &config);

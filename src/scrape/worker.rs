@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::body::{self, LIMIT_ERROR};
 use super::cache::ScrapeCache;
+use super::client::Clients;
 use super::fetch::{Fetched, Fetcher};
 use super::ingest::{Ingest, Refused, SampleRules, Totals};
 use super::metadata::MetadataStore;
@@ -42,6 +43,7 @@ pub enum Command {
 pub struct Shared {
     pub store: Arc<dyn Appendable>,
     pub metrics: Arc<ScrapeMetrics>,
+    pub clients: Arc<Clients>,
     /// How many bodies are parsed and stored at once.
     pub ingest_slots: Arc<Semaphore>,
     /// Keeps two servers from scraping at the same moment.
