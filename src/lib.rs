@@ -6,6 +6,7 @@ pub mod config;
 pub mod discovery;
 pub mod gotext;
 pub mod gotime;
+pub mod governor;
 pub mod random;
 pub mod relabel;
 pub mod remote;

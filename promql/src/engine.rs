@@ -4,13 +4,14 @@ use std::sync::{Arc, OnceLock};
 
 use model::number::go_quote;
 use model::{CancelToken, Queryable};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::exec::work::Shared;
 use crate::memory::{MemoryError, MemoryPool, QueryMemory};
 use crate::parser::ast::{Expr, ValueType};
 use crate::parser::{self, ParserOptions};
+use crate::plan::Plan;
 use crate::result::QueryResult;
+use crate::threads::Threads;
 use crate::{exec, plan};
 
 /// Limits and language switches of an engine.
@@ -114,27 +115,24 @@ pub enum EngineError {
 #[derive(Clone, Debug)]
 pub struct Engine {
     options: Arc<EngineOptions>,
-    pool: Arc<OnceLock<Arc<ThreadPool>>>,
+    threads: Arc<OnceLock<Arc<Threads>>>,
 }
 
 impl Engine {
     /// An engine with these limits.
     pub fn new(options: EngineOptions) -> Engine {
-        Engine { options: Arc::new(options), pool: Arc::new(OnceLock::new()) }
+        Engine { options: Arc::new(options), threads: Arc::new(OnceLock::new()) }
     }
 
     /// The threads of this engine, started by its first query.
-    fn pool(&self) -> Result<Arc<ThreadPool>, EngineError> {
-        if let Some(pool) = self.pool.get() {
-            return Ok(pool.clone());
+    fn threads(&self) -> Result<Arc<Threads>, EngineError> {
+        if let Some(threads) = self.threads.get() {
+            return Ok(threads.clone());
         }
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(self.options.threads)
-            .thread_name(|i| format!("query-{i}"))
-            .build()
+        let threads = Threads::start(self.options.threads)
             .map_err(|e| EngineError::Execution(format!("cannot start query threads: {e}")))?;
-        // Another query may have been faster; its pool stays.
-        Ok(self.pool.get_or_init(|| Arc::new(pool)).clone())
+        // Another query may have been faster; its threads stay.
+        Ok(self.threads.get_or_init(|| Arc::new(threads)).clone())
     }
 
     /// The options in force.
@@ -170,9 +168,19 @@ impl Engine {
         cancel: &CancelToken,
         memory: &Arc<QueryMemory>,
     ) -> Result<QueryResult, EngineError> {
+        self.run(&self.prepare(query, at, options)?, source, cancel, memory)
+    }
+
+    /// Parses and plans a query; reads nothing.
+    pub fn prepare(
+        &self,
+        query: &str,
+        at: EvalTime,
+        options: QueryOptions,
+    ) -> Result<Prepared, EngineError> {
         let parser = ParserOptions::from(self.options.features);
         let expr = parser::parse(query, &parser).map_err(|e| EngineError::Parse(e.to_string()))?;
-        self.evaluate_with(source, query, &expr, at, options, (cancel, memory))
+        self.planned(query, &expr, at, options)
     }
 
     /// Evaluates a parsed query; `query` is its text, for the positions in annotations.
@@ -185,7 +193,7 @@ impl Engine {
         options: QueryOptions,
         cancel: &CancelToken,
     ) -> Result<QueryResult, EngineError> {
-        self.evaluate_with(source, query, expr, at, options, (cancel, &self.account()))
+        self.run(&self.planned(query, expr, at, options)?, source, cancel, &self.account())
     }
 
     /// How a query would be evaluated, as text for people.
@@ -209,7 +217,7 @@ impl Engine {
         expr: &Expr,
         at: EvalTime,
         options: QueryOptions,
-    ) -> Result<plan::Plan, EngineError> {
+    ) -> Result<Plan, EngineError> {
         let instant = at.start_ms == at.end_ms && at.step_ms == 0;
         let value_type = expr.value_type();
         if !instant && !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
@@ -231,23 +239,59 @@ impl Engine {
         Ok(plan)
     }
 
-    fn evaluate_with(
+    fn planned(
         &self,
-        source: &dyn Queryable,
         query: &str,
         expr: &Expr,
         at: EvalTime,
         options: QueryOptions,
-        (cancel, memory): (&CancelToken, &Arc<QueryMemory>),
-    ) -> Result<QueryResult, EngineError> {
-        let lookback_ms = self.lookback_ms(options);
+    ) -> Result<Prepared, EngineError> {
         let plan = self.plan(expr, at, options)?;
-        let mut shared = Shared::new(&self.options, lookback_ms, &self.pool()?, cancel, memory);
-        shared.uncounted = self.options.rewrites && options.uncounted;
+        Ok(Prepared {
+            query: query.to_owned(),
+            normal: expr.to_string(),
+            plan,
+            at,
+            lookback_ms: self.lookback_ms(options),
+            per_step: options.per_step_stats && self.options.features.per_step_stats,
+            uncounted: self.options.rewrites && options.uncounted,
+        })
+    }
+
+    /// Evaluates what [`Engine::prepare`] made, counting on `memory`. Blocks the calling thread;
+    /// `cancel` stops it within milliseconds.
+    pub fn run(
+        &self,
+        prepared: &Prepared,
+        source: &dyn Queryable,
+        cancel: &CancelToken,
+        memory: &Arc<QueryMemory>,
+    ) -> Result<QueryResult, EngineError> {
+        let Prepared { query, plan, at, lookback_ms, per_step, uncounted, .. } = prepared;
+        let mut shared = Shared::new(&self.options, *lookback_ms, &self.threads()?, cancel, memory);
+        shared.uncounted = *uncounted;
         shared.check_before_start()?;
         let querier =
             source.querier(plan.range).map_err(|e| EngineError::Storage(e.to_string()))?;
-        let per_step = options.per_step_stats && self.options.features.per_step_stats;
-        exec::run(&plan, query, at, &*querier, &shared, per_step)
+        exec::run(plan, query, *at, &*querier, &shared, *per_step)
+    }
+}
+
+/// A query that has been understood: what is left to do is reading and computing.
+#[derive(Debug)]
+pub struct Prepared {
+    query: String,
+    normal: String,
+    plan: Plan,
+    at: EvalTime,
+    lookback_ms: i64,
+    per_step: bool,
+    uncounted: bool,
+}
+
+impl Prepared {
+    /// The query as the printer writes it: one text for all that differ in layout only.
+    pub fn normal_text(&self) -> &str {
+        &self.normal
     }
 }

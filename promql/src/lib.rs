@@ -9,7 +9,8 @@ pub mod parser;
 mod plan;
 pub mod result;
 pub mod script;
+mod threads;
 
-pub use engine::{Engine, EngineError, EngineOptions, EvalTime, Features, QueryOptions};
+pub use engine::{Engine, EngineError, EngineOptions, EvalTime, Features, Prepared, QueryOptions};
 pub use memory::{MemoryPool, QueryMemory};
 pub use result::{PointValue, QueryResult, QueryValue, Sample, Series, Statistics};

@@ -6,7 +6,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use model::cancel::CancelReason;
-use model::{AppendOptions, Appendable, CancelToken, Labels, Value};
+use model::histogram::Span;
+use model::{AppendOptions, Appendable, CancelToken, FloatHistogram, Labels, Value};
 use promql::script::MemoryStorage;
 use promql::{
     Engine, EngineError, EngineOptions, EvalTime, Features, MemoryPool, QueryOptions, QueryResult,
@@ -35,6 +36,27 @@ fn storage(series: usize, samples: usize) -> Result<MemoryStorage, Box<dyn Error
     }
     appender.commit()?;
     Ok(storage)
+}
+
+/// Twenty native histograms with more and more buckets.
+fn natives(storage: &MemoryStorage) -> Outcome {
+    let mut appender = storage.appender(AppendOptions::default());
+    for i in 0..20 {
+        let n = i.to_string();
+        let labels = Labels::from_pairs([("__name__", "native"), ("n", &*n)]);
+        let series = appender.series(&labels)?;
+        for s in 0..200 {
+            let h = FloatHistogram {
+                count: f64::from(i + 1),
+                positive_spans: vec![Span { offset: i, length: 20 }],
+                positive_buckets: vec![1.0; 20],
+                ..FloatHistogram::default()
+            };
+            appender.append(series, s * 15_000, 0, Value::FloatHistogram(&h))?;
+        }
+    }
+    appender.commit()?;
+    Ok(())
 }
 
 fn engine(threads: usize, max_samples: u64) -> Engine {
@@ -193,6 +215,7 @@ fn range_queries_give_vectors_or_scalars() -> Outcome {
 #[test]
 fn memory_is_limited() -> Outcome {
     let storage = storage(300, 200)?;
+    natives(&storage)?;
     for threads in [1, 3] {
         let run = |max_bytes: u64, total: u64, query: &str| {
             let memory = Arc::new(MemoryPool::new(total));
@@ -200,6 +223,7 @@ fn memory_is_limited() -> Outcome {
                 threads,
                 max_bytes,
                 memory: Arc::clone(&memory),
+                features: Features { experimental_functions: true, ..Features::default() },
                 ..EngineOptions::default()
             };
             let engine = Engine::new(options);
@@ -227,6 +251,9 @@ fn memory_is_limited() -> Outcome {
             ("count_values by (n) (\"v\", requests_total)", "selector requests_total"),
             ("topk(100, requests_total)", "topk over selector requests_total"),
             ("max_over_time(requests_total[10m:1m])", "selector requests_total"),
+            ("sum by (n) (native)", "sum over selector native"),
+            ("avg by (n) (native)", "avg over selector native"),
+            ("info(requests_total)", "info over selector requests_total"),
         ] {
             let (free, (bytes, peak, samples)) = run(0, 0, query);
             assert!(free.is_ok(), "{query}: {free:?}");

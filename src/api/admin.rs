@@ -11,7 +11,8 @@ use super::{params, syntax};
 use crate::gotext;
 use crate::gotime;
 
-fn allowed(api: &Api) -> Result<(), ApiError> {
+/// Refuses unless the flag is set.
+pub(super) fn allowed(api: &Api) -> Result<(), ApiError> {
     if api.options.web.enable_admin {
         return Ok(());
     }

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::error::{ApiError, Kind};
 use super::json::{push_string, push_strings};
 use super::sink::Sink;
-use super::{Api, Endpoint, admin, labels, query, status, syntax, targets};
+use super::{Api, Endpoint, admin, labels, queries, query, status, syntax, targets};
+use crate::governor::origin::{Origin, Trace};
 use crate::web::body::{Body, empty};
 use crate::web::compress::Encoding;
 use crate::web::form::Form;
@@ -27,6 +28,8 @@ pub struct Call {
     pub url: Form,
     /// What `:name` of the route took.
     pub param: String,
+    pub origin: Origin,
+    pub trace: Trace,
     pub encoding: Encoding,
     /// CORS headers of the answer.
     pub headers: HeaderMap,
@@ -61,13 +64,13 @@ impl Answer {
 }
 
 /// Answers a request.
-pub async fn call(api: &Arc<Api>, call: Call) -> Response<Body> {
+pub async fn call(api: &Arc<Api>, mut call: Call) -> Response<Body> {
     let (head, response) = oneshot::channel();
-    let sink = Sink::new(call.headers.clone(), call.encoding, head);
+    let sink = Sink::new(std::mem::take(&mut call.headers), call.encoding, head);
     // Kept until the answer is there: a client that leaves drops it, which stops the query.
     let _watch = match call.endpoint {
-        Endpoint::Query => query::instant(api, &call.form, sink).await,
-        Endpoint::QueryRange => query::range(api, &call.form, sink).await,
+        Endpoint::Query => query::instant(api, call, sink).await,
+        Endpoint::QueryRange => query::range(api, call, sink).await,
         _ => {
             let api = Arc::clone(api);
             tokio::task::spawn_blocking(move || respond(sink, answer(&api, &call)));
@@ -98,10 +101,13 @@ fn answer(api: &Api, call: &Call) -> Result<Answer, ApiError> {
         Endpoint::RuntimeInfo => status::runtime_info(api),
         Endpoint::BuildInfo => status::build_info(),
         Endpoint::Flags => status::flags(api),
+        Endpoint::ActiveQueries => queries::active(api),
+        Endpoint::TopQueries => queries::top(api, call),
         Endpoint::Tsdb => status::tsdb(api, call),
         Endpoint::TsdbBlocks => status::blocks(api),
         Endpoint::WalReplay => status::wal_replay(api),
         Endpoint::Notifications => status::notifications(api),
+        Endpoint::CancelQuery => queries::cancel(api, call),
         Endpoint::DeleteSeries => admin::delete_series(api, call),
         Endpoint::CleanTombstones => admin::clean_tombstones(api),
         Endpoint::Snapshot => admin::snapshot(api, call),

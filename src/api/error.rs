@@ -14,6 +14,7 @@ pub enum Kind {
     Execution,
     BadData,
     Internal,
+    NotFound,
     Unavailable,
 }
 
@@ -26,6 +27,7 @@ impl Kind {
             Kind::Execution => "execution",
             Kind::BadData => "bad_data",
             Kind::Internal => "internal",
+            Kind::NotFound => "not_found",
             Kind::Unavailable => "unavailable",
         }
     }
@@ -38,6 +40,7 @@ impl Kind {
             Kind::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Kind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::BadData => StatusCode::BAD_REQUEST,
+            Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Internal | Kind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod json;
 pub mod labels;
 pub mod params;
+pub mod queries;
 pub mod query;
 pub mod result;
 pub mod sink;
@@ -41,10 +42,13 @@ pub enum Endpoint {
     RuntimeInfo,
     BuildInfo,
     Flags,
+    ActiveQueries,
+    TopQueries,
     Tsdb,
     TsdbBlocks,
     WalReplay,
     Notifications,
+    CancelQuery,
     DeleteSeries,
     CleanTombstones,
     Snapshot,

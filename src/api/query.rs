@@ -1,75 +1,31 @@
-//! Queries: instant and range. They wait at a gate, run on blocking threads, and stop when time is
-//! up or the client has gone.
+//! Queries: instant and range. The governor lets them in, they run on blocking threads, and stop when
+//! time is up, the client has gone, or somebody cancels them by id.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::cancel::CancelReason;
 use model::number::go_quote;
 use model::{Annotations, CancelToken};
-use promql::{EngineError, EvalTime, QueryOptions, QueryResult, QueryValue};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use promql::{Engine, EvalTime, QueryOptions, QueryResult, QueryValue};
 use tokio::task::JoinHandle;
 
 use super::Api;
 use super::call::{Answer, Call, respond};
-use super::error::ApiError;
+use super::error::{ApiError, Kind};
 use super::json::{push_labels, push_timestamp, push_value};
 use super::params::{limit, parse_duration, parse_time, time};
 use super::result::{push_stats, push_value_of};
 use super::sink::Sink;
 use crate::gotime;
-use crate::telemetry::metrics::{Counter, Gauge, Registry, SummaryVec};
+use crate::governor::gate::{Lane, Slot};
+use crate::governor::running::{Asked, Ticket};
+use crate::governor::{Outcome, Refused};
 use crate::web::form::Form;
 
 /// Most points of one series of a range query.
 const MAX_POINTS: i64 = 11_000;
 const TRUNCATED: &str = "results truncated due to limit";
-
-/// Bounds how many queries run at once, and counts them.
-pub struct QueryGate {
-    slots: Arc<Semaphore>,
-    active: Arc<Gauge>,
-    durations: Arc<SummaryVec<1>>,
-    samples: Arc<Counter>,
-    samples_read: Arc<Counter>,
-}
-
-impl QueryGate {
-    /// A gate for `max` queries at once.
-    pub fn new(max: usize, registry: &Registry) -> QueryGate {
-        registry
-            .gauge(
-                "prometheus_engine_queries_concurrent_max",
-                "The max number of concurrent queries.",
-            )
-            .set(max as f64);
-        let durations = registry.summaries(
-            "prometheus_engine_query_duration_seconds",
-            "Query timings",
-            ["slice"],
-        );
-        for slice in ["inner_eval", "prepare_time", "queue_time", "result_sort"] {
-            durations.declare([slice]);
-        }
-        QueryGate {
-            slots: Arc::new(Semaphore::new(max)),
-            active: registry.gauge(
-                "prometheus_engine_queries",
-                "The current number of queries being executed or waiting.",
-            ),
-            durations,
-            samples: registry.counter(
-                "prometheus_engine_query_samples_total",
-                "The total number of samples loaded by all queries.",
-            ),
-            samples_read: registry.counter(
-                "prometheus_engine_query_samples_read_total",
-                "The total number of samples read by all queries.",
-            ),
-        }
-    }
-}
 
 /// Stops a query when dropped, or when its time is up.
 #[derive(Debug)]
@@ -79,8 +35,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    fn new(timeout: Duration) -> Watch {
-        let token = CancelToken::default();
+    fn new(token: CancelToken, timeout: Duration) -> Watch {
         if timeout.is_zero() {
             token.cancel(CancelReason::TimedOut);
         }
@@ -107,6 +62,8 @@ struct Request {
     at: EvalTime,
     options: QueryOptions,
     timeout: Duration,
+    /// Whether the request asked for less time than the flag gives.
+    own_timeout: bool,
     limit: usize,
     stats: String,
 }
@@ -114,9 +71,9 @@ struct Request {
 fn instant_request(api: &Api, form: &Form) -> Result<Request, ApiError> {
     let limit = limit(form)?;
     let t = time(form, "time", gotime::now_ms())?;
-    let timeout = timeout(api, form)?;
+    let (timeout, own_timeout) = timeout(api, form)?;
     let at = EvalTime { start_ms: t, end_ms: t, step_ms: 0 };
-    Ok(Request { at, timeout, limit, ..common(form)? })
+    Ok(Request { at, timeout, own_timeout, limit, ..common(form)? })
 }
 
 fn range_request(api: &Api, form: &Form) -> Result<Request, ApiError> {
@@ -138,19 +95,21 @@ fn range_request(api: &Api, form: &Form) -> Result<Request, ApiError> {
              query resolution (?step=XX)",
         ));
     }
-    let timeout = timeout(api, form)?;
+    let (timeout, own_timeout) = timeout(api, form)?;
     // A step below a millisecond counts as one.
     let at = EvalTime { start_ms, end_ms, step_ms: (step / 1_000_000).max(1) };
-    Ok(Request { at, timeout, limit, ..common(form)? })
+    Ok(Request { at, timeout, own_timeout, limit, ..common(form)? })
 }
 
-fn timeout(api: &Api, form: &Form) -> Result<Duration, ApiError> {
+/// How long a request may take, and whether that is its own wish.
+fn timeout(api: &Api, form: &Form) -> Result<(Duration, bool), ApiError> {
     let longest = api.options.query.timeout;
     match form.get("timeout") {
-        "" => Ok(longest),
+        "" => Ok((longest, false)),
         text => {
             let nanos = parse_duration(text).map_err(|e| ApiError::invalid("timeout", &e))?;
-            Ok(longest.min(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))))
+            let wish = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+            Ok((longest.min(wish), wish < longest))
         }
     }
 }
@@ -177,83 +136,83 @@ fn common(form: &Form) -> Result<Request, ApiError> {
             uncounted: stats.is_empty(),
         },
         timeout: Duration::ZERO,
+        own_timeout: false,
         limit: 0,
         stats,
     })
 }
 
 /// Starts an instant query; its answer goes into `sink`.
-pub async fn instant(api: &Arc<Api>, form: &Form, sink: Sink) -> Option<Watch> {
-    start(api, instant_request(api, form), sink).await
+pub async fn instant(api: &Arc<Api>, call: Call, sink: Sink) -> Option<Watch> {
+    let request = instant_request(api, &call.form);
+    start(api, request, call, sink).await
 }
 
 /// Starts a range query; its answer goes into `sink`.
-pub async fn range(api: &Arc<Api>, form: &Form, sink: Sink) -> Option<Watch> {
-    start(api, range_request(api, form), sink).await
+pub async fn range(api: &Arc<Api>, call: Call, sink: Sink) -> Option<Watch> {
+    let request = range_request(api, &call.form);
+    start(api, request, call, sink).await
 }
 
-async fn start(api: &Arc<Api>, request: Result<Request, ApiError>, sink: Sink) -> Option<Watch> {
-    let request = match request {
+async fn start(
+    api: &Arc<Api>,
+    request: Result<Request, ApiError>,
+    call: Call,
+    sink: Sink,
+) -> Option<Watch> {
+    let mut request = match request {
         Ok(request) => request,
         Err(error) => {
             respond(sink, Err(error));
             return None;
         }
     };
-    let began = Instant::now();
-    api.gate.active.add(1.0);
-    let running = Running(Arc::clone(api));
-    let watch = Watch::new(request.timeout);
-    let slot = tokio::time::timeout(request.timeout, api.gate.slots.clone().acquire_owned()).await;
-    let Ok(Ok(slot)) = slot else {
-        respond(sink, Err(EngineError::Timeout("query queue").into()));
-        return Some(watch);
-    };
-    let queued = began.elapsed();
-    let token = watch.token.clone();
-    tokio::task::spawn_blocking(move || {
-        let answer = run(&running.0, request, &token, queued, slot);
-        respond(sink, answer);
-    });
+    let engine = api.engine.load_full();
+    let query = std::mem::take(&mut request.query);
+    let asked = Asked { query, at: request.at, origin: call.origin, trace: call.trace };
+    let ticket = api.governor.enter(asked, engine.account());
+    let watch = Watch::new(ticket.token().clone(), request.timeout);
+    match api.governor.admit(&ticket, Lane::Requests, request.timeout).await {
+        Ok(slot) => {
+            let api = Arc::clone(api);
+            tokio::task::spawn_blocking(move || {
+                let answer = run(&api, &engine, request, ticket, slot);
+                respond(sink, answer);
+            });
+        }
+        Err(refused) => respond(sink, Err(refusal(api, &request, &ticket, refused))),
+    }
     Some(watch)
 }
 
-/// Counts a query as active for as long as it lives.
-struct Running(Arc<Api>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.gate.active.add(-1.0);
+/// The error of a query that got no slot. A deadline of the request's own counts against the
+/// parameter, and is not logged, as the query was not looked at; the server's is an execution error.
+fn refusal(api: &Api, request: &Request, ticket: &Ticket, refused: Refused) -> ApiError {
+    if refused == Refused::TimedOut && request.own_timeout {
+        return ApiError::invalid("query", refused.text());
     }
+    api.governor.log_refusal(ticket, refused);
+    let kind = match refused {
+        Refused::TimedOut => Kind::Execution,
+        Refused::Canceled => Kind::Canceled,
+    };
+    ApiError::new(kind, refused.text())
 }
 
 fn run(
     api: &Api,
+    engine: &Engine,
     request: Request,
-    token: &CancelToken,
-    queued: Duration,
-    slot: OwnedSemaphorePermit,
+    ticket: Ticket,
+    slot: Slot,
 ) -> Result<Answer, ApiError> {
-    let gate = &api.gate;
-    gate.durations.observe(["queue_time"], queued.as_secs_f64());
-    let began = Instant::now();
-    match token.reason() {
-        Some(CancelReason::TimedOut) => Err(EngineError::Timeout("query execution"))?,
-        Some(CancelReason::Canceled) => Err(EngineError::Canceled("query execution"))?,
-        None => {}
-    }
     let db = api.db()?;
-    let engine = api.engine.load();
-    let memory = engine.account();
-    let Request { query, at, options, .. } = &request;
-    let result = engine.query_with(db.as_ref(), query, *at, *options, token, &memory);
-    let evaluated = began.elapsed();
-    gate.durations.observe(["inner_eval"], evaluated.as_secs_f64());
-    // What is left is writing, which waits for the client and not for a processor.
-    drop(slot);
+    let memory = Arc::clone(ticket.memory());
+    // The slot is free afterwards: what is left is writing, which waits for the client and not for
+    // a processor.
+    let Outcome { result, timings } =
+        api.governor.evaluate(ticket, slot, engine, db.as_ref(), request.options);
     let QueryResult { mut value, annotations, stats } = result?;
-    gate.samples.add(stats.total_queryable_samples as f64);
-    gate.samples_read.add(stats.samples_read as f64);
     let mut notes = annotations;
     if request.limit > 0 && truncate(&mut value, request.limit) {
         notes.warn(TRUNCATED);
@@ -262,7 +221,7 @@ fn run(
     let data = move |sink: &mut Sink| {
         push_value_of(sink, &value);
         if !request.stats.is_empty() {
-            push_stats(&mut sink.buf, &stats, queued, evaluated);
+            push_stats(&mut sink.buf, &stats, timings);
         }
         sink.buf.push(b'}');
         // The result counts for as long as it is there.

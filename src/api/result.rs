@@ -10,6 +10,7 @@ use super::json::{
     Points, push_labels, push_number, push_string, push_timestamp, push_uint, push_value,
 };
 use super::sink::Sink;
+use crate::governor::Timings;
 
 /// Writes `{"resultType":…,"result":…`; the object stays open for `stats`.
 pub fn push_value_of(sink: &mut Sink, value: &QueryValue) {
@@ -108,23 +109,24 @@ fn push_histogram_point(out: &mut Vec<u8>, t: i64, h: &FloatHistogram) {
 }
 
 /// Writes `,"stats":{…}`.
-pub fn push_stats(out: &mut Vec<u8>, stats: &Statistics, queued: Duration, evaluated: Duration) {
-    let (queued, evaluated) = (queued.as_secs_f64(), evaluated.as_secs_f64());
+pub fn push_stats(out: &mut Vec<u8>, stats: &Statistics, timings: Timings) {
+    let Timings { queued, prepared, evaluated } = timings;
+    let total = prepared + evaluated;
     out.extend_from_slice(b",\"stats\":{\"timings\":{");
-    for (i, (key, seconds)) in [
-        ("evalTotalTime", evaluated),
-        ("resultSortTime", 0.0),
-        ("queryPreparationTime", 0.0),
+    for (i, (key, time)) in [
+        ("evalTotalTime", total),
+        ("resultSortTime", Duration::ZERO),
+        ("queryPreparationTime", prepared),
         ("innerEvalTime", evaluated),
         ("execQueueTime", queued),
-        ("execTotalTime", queued + evaluated),
+        ("execTotalTime", queued + total),
     ]
     .into_iter()
     .enumerate()
     {
         out.extend_from_slice(if i > 0 { b"," } else { b"" });
         out.extend_from_slice(format!("\"{key}\":").as_bytes());
-        push_number(out, seconds);
+        push_number(out, time.as_secs_f64());
     }
     out.extend_from_slice(b"},\"samples\":{");
     push_steps(out, "totalQueryableSamplesPerStep", &stats.total_queryable_samples_per_step);

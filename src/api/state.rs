@@ -10,8 +10,8 @@ use promql::Engine;
 use storage::db::{Db, ReplayProgress};
 
 use super::error::{ApiError, Kind};
-use super::query::QueryGate;
 use crate::cli::Options;
+use crate::governor::Governor;
 use crate::scrape::view::{NoTargets, TargetsSource};
 use crate::telemetry::metrics::{Gauge, Registry};
 
@@ -50,7 +50,7 @@ pub struct Api {
     pub flags: Mutex<BTreeMap<String, String>>,
     pub registry: Arc<Registry>,
     pub engine: ArcSwap<Engine>,
-    pub gate: QueryGate,
+    pub governor: Governor,
     pub config: ArcSwap<ConfigView>,
     pub config_metrics: ConfigMetrics,
     pub replay: ReplayProgress,
@@ -82,7 +82,7 @@ impl Api {
         };
         Api {
             flags: Mutex::new(options.shown.clone()),
-            gate: QueryGate::new(options.query.max_concurrency, &registry),
+            governor: Governor::new(options.query.max_concurrency, &registry),
             engine: ArcSwap::from_pointee(engine),
             config: ArcSwap::default(),
             config_metrics,

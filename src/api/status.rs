@@ -18,14 +18,14 @@ use crate::telemetry::metrics::Value;
 const MAX_TSDB_LIMIT: i64 = 10_000;
 
 /// Writes `"key":"text"` pairs.
-struct Object(Vec<u8>);
+pub(super) struct Object(Vec<u8>);
 
 impl Object {
-    fn new() -> Object {
+    pub(super) fn new() -> Object {
         Object(vec![b'{'])
     }
 
-    fn key(&mut self, key: &str) -> &mut Vec<u8> {
+    pub(super) fn key(&mut self, key: &str) -> &mut Vec<u8> {
         if self.0.len() > 1 {
             self.0.push(b',');
         }
@@ -34,15 +34,15 @@ impl Object {
         &mut self.0
     }
 
-    fn text(&mut self, key: &str, text: &str) {
+    pub(super) fn text(&mut self, key: &str, text: &str) {
         push_string(self.key(key), text);
     }
 
-    fn int(&mut self, key: &str, v: i64) {
+    pub(super) fn int(&mut self, key: &str, v: i64) {
         push_int(self.key(key), v);
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub(super) fn end(mut self) -> Vec<u8> {
         self.0.push(b'}');
         self.0
     }

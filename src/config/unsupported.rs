@@ -53,10 +53,6 @@ fn is_text(protocol: &ScrapeProtocol) -> bool {
     protocol.0.starts_with("PrometheusText")
 }
 
-/// Keys of `global` that no job shows.
-const GLOBAL_KEYS: &[Row] =
-    &[("query_log_file", |config| !config.global.query_log_file.is_empty())];
-
 /// Kinds of service discovery that work; all others are refused.
 const DISCOVERY: &[&str] = &["static_configs", "file_sd_configs"];
 
@@ -66,11 +62,6 @@ pub fn check(config: &Config, tree: &Tree, path: &str) -> Result<(), String> {
         if needed(config) {
             let line = tree.root().and_then(|root| line_of(root, key));
             return Err(refusal(key, path, line));
-        }
-    }
-    for (key, needed) in GLOBAL_KEYS {
-        if needed(config) {
-            return Err(refusal(key, path, line_below(tree, "global", key)));
         }
     }
     check_jobs(&config.scrape_configs, tree, path)

@@ -1,6 +1,7 @@
 //! Lifecycle: the running server, from its listeners to its last log line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use promql::MemoryPool;
 use storage::db::Db;
@@ -20,12 +21,17 @@ use crate::api::state::{SHUTTING_DOWN, STARTING_UP};
 use crate::cli::features::FeatureSet;
 use crate::cli::{Options, Refusal};
 use crate::gotext;
+use crate::governor::active_file::ActiveFile;
 use crate::remote::write::WriteHandler;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Registry;
 use crate::telemetry::{process, storage as storage_metrics};
 use crate::web::app::{App, Readiness, ReloadRequest};
 use crate::web::listen::{self, Limits};
+
+/// How often, and how long each time, the end of canceled queries is waited for.
+const STOP_POLLS: u32 = 200;
+const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// Orders to stop.
 struct Stops {
@@ -98,6 +104,8 @@ pub async fn run(
         opened = open(&api, &features, loaded, log) => opened?,
         () = stops.wait(&app) => return Ok(()),
     };
+    // Only now: whoever holds the directory writes the file.
+    write_down_queries(&api).await?;
     api.set_db(Arc::clone(&db));
     storage_metrics::register(&registry, &db);
     tracing::info!("TSDB started");
@@ -139,10 +147,49 @@ pub async fn run(
     // The receiver is the web task, which may have ended.
     let _ = stop_web.send(());
     let _ = web.await;
+    stop_queries(&api).await;
     if outcome.is_ok() {
         tracing::info!("See you next time!");
     }
     outcome
+}
+
+/// Opens the file of active queries, and names those that an earlier run did not finish.
+async fn write_down_queries(api: &Arc<Api>) -> Result<(), Refusal> {
+    let options = Arc::clone(&api.options);
+    let opened = tokio::task::spawn_blocking(move || {
+        ActiveFile::open(&options.tsdb.path, options.query.max_concurrency)
+    });
+    let outcome = match opened.await {
+        Ok(opened) => opened.map_err(|e| gotext::os_error(&e)),
+        Err(e) => Err(e.to_string()),
+    };
+    let (file, unfinished) = outcome.map_err(|err| {
+        tracing::error!(err, "failed to initialize active query tracker");
+        logged(1)
+    })?;
+    if let Some(queries) = unfinished {
+        tracing::info!(
+            component = "activeQueryTracker",
+            queries,
+            "These queries didn't finish in prometheus' last run:"
+        );
+    }
+    api.governor.set_file(file);
+    Ok(())
+}
+
+/// Stops the queries that outlasted the listeners, so that the next start does not take them for
+/// those of a crash.
+async fn stop_queries(api: &Api) {
+    let running = api.governor.running();
+    running.cancel_all();
+    for _ in 0..STOP_POLLS {
+        if running.is_empty() {
+            return;
+        }
+        tokio::time::sleep(STOP_POLL).await;
+    }
 }
 
 fn shown_bytes(bytes: u64) -> String {

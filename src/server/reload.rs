@@ -117,10 +117,11 @@ impl Reloader {
                 go_quote(&path)
             )
         })?;
-        let [db_storage, web_handler, scrape] = timings.map(gotime::go_duration);
+        let [db_storage, web_handler, query_engine, scrape] = timings.map(gotime::go_duration);
         tracing::info!(
             db_storage,
             web_handler,
+            query_engine,
             scrape,
             filename = path,
             totalDuration = gotime::go_duration(began.elapsed()),
@@ -129,8 +130,8 @@ impl Reloader {
         Ok(())
     }
 
-    /// Gives each part its share: storage, web with queries, scraping. How long each took.
-    async fn apply(&mut self, db: &Db, loaded: Loaded) -> Result<[Duration; 3], ()> {
+    /// Gives each part its share: storage, web with queries, the query log, scraping. How long each took.
+    async fn apply(&mut self, db: &Db, loaded: Loaded) -> Result<[Duration; 4], ()> {
         let mut failed = false;
         let mut fail = |outcome: Result<(), String>| {
             if let Err(e) = outcome {
@@ -160,8 +161,12 @@ impl Reloader {
         let web_took = began.elapsed();
 
         let began = Instant::now();
+        fail(self.api.governor.log.set(&config.global.query_log_file));
+        let engine_took = began.elapsed();
+
+        let began = Instant::now();
         fail(self.scraping.apply(config.global.external_labels.labels(), jobs).await);
-        if failed { Err(()) } else { Ok([storage_took, web_took, began.elapsed()]) }
+        if failed { Err(()) } else { Ok([storage_took, web_took, engine_took, began.elapsed()]) }
     }
 
     /// What the API shows of a configuration and queries take from it.

@@ -313,19 +313,29 @@ pub struct HistogramVec<const N: usize> {
     values: Mutex<BTreeMap<[String; N], Observed>>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Observed {
     counts: Vec<u64>,
     sum: f64,
     count: u64,
 }
 
+impl Observed {
+    fn of(bounds: &[f64]) -> Observed {
+        Observed { counts: vec![0; bounds.len()], sum: 0.0, count: 0 }
+    }
+}
+
 impl<const N: usize> HistogramVec<N> {
+    /// Makes the histogram appear, empty.
+    pub fn declare(&self, labels: [&str; N]) {
+        lock(&self.values).entry(owned(labels)).or_insert_with(|| Observed::of(self.bounds));
+    }
+
     /// Counts one observation.
     pub fn observe(&self, labels: [&str; N], value: f64) {
         let mut values = lock(&self.values);
-        let observed = values.entry(owned(labels)).or_default();
-        observed.counts.resize(self.bounds.len(), 0);
+        let observed = values.entry(owned(labels)).or_insert_with(|| Observed::of(self.bounds));
         if let Some(at) = self.bounds.iter().position(|b| value <= *b) {
             observed.counts[at] += 1;
         }

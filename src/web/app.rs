@@ -16,11 +16,13 @@ use super::body::{Body, empty, error, redirect, text, typed};
 use super::compress::{Encoding, encode};
 use super::cors;
 use super::form::Form;
+use super::listen::Peer;
 use super::metrics::HttpMetrics;
 use super::page;
 use super::router::{Endpoint, Found, ROUTES, find};
 use crate::api::status::build_info_json;
 use crate::api::{self, Api};
+use crate::governor::origin::{Origin, Trace};
 use crate::remote::write::WriteHandler;
 use crate::telemetry::exposition;
 
@@ -212,6 +214,10 @@ impl App {
         let mut headers = HeaderMap::new();
         self.cors(request.headers(), &mut headers);
         let encoding = Encoding::negotiate(request.headers());
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let origin = Origin::http(peer, request.method().as_str(), request.uri().path());
+        let header = request.headers().get("traceparent").and_then(|h| h.to_str().ok());
+        let trace = Trace::of_header(header);
         let url = Form::parse(request.uri().query().unwrap_or_default());
         let has_form = matches!(*request.method(), Method::POST | Method::PUT)
             && request
@@ -226,7 +232,8 @@ impl App {
         } else {
             url.clone()
         };
-        api::call(&self.api, api::Call { endpoint, form, url, param, encoding, headers }).await
+        let call = api::Call { endpoint, form, url, param, origin, trace, encoding, headers };
+        api::call(&self.api, call).await
     }
 
     /// Reads a body of at most `most` bytes, in the time a request may take.

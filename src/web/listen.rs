@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,10 @@ pub struct Limits {
     pub read_timeout: Duration,
 }
 
+/// The other end of a connection; every request carries it among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
 /// Serves `listeners` with `handler` until `stop` is done; then lets requests finish for a moment.
 pub async fn serve<H, F>(
     listeners: Vec<TcpListener>,
@@ -125,9 +129,10 @@ async fn accept<H, F>(
         // The semaphore is never closed.
         let Ok(slot) = slot else { break };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let handler = Arc::clone(&handler);
-                connections.spawn(connection(stream, read_timeout, handler, stopped.clone(), slot));
+                let client = (stream, Peer(peer.ip()));
+                connections.spawn(connection(client, read_timeout, handler, stopped.clone(), slot));
             }
             Err(error) => {
                 tracing::warn!(component = "web", err = %error, "Error accepting connection");
@@ -140,7 +145,7 @@ async fn accept<H, F>(
 }
 
 async fn connection<H, F>(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, Peer),
     read_timeout: Duration,
     handler: Arc<H>,
     mut stopped: watch::Receiver<bool>,
@@ -151,7 +156,8 @@ async fn connection<H, F>(
 {
     // Small answers must not wait for an acknowledgement; a socket that refuses still works.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let answer = handler(request);
         async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });

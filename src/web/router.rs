@@ -126,10 +126,13 @@ pub const ROUTES: &[Route] = &[
     gated("/api/v1/status/runtimeinfo", Get, Endpoint::Api(Api::RuntimeInfo)),
     gated("/api/v1/status/buildinfo", Get, Endpoint::Api(Api::BuildInfo)),
     gated("/api/v1/status/flags", Get, Endpoint::Api(Api::Flags)),
+    gated("/api/v1/status/active_queries", Get, Endpoint::Api(Api::ActiveQueries)),
+    gated("/api/v1/status/top_queries", Get, Endpoint::Api(Api::TopQueries)),
     gated("/api/v1/status/tsdb", Get, Endpoint::Api(Api::Tsdb)),
     gated("/api/v1/status/tsdb/blocks", Get, Endpoint::Api(Api::TsdbBlocks)),
     open("/api/v1/status/walreplay", Get, Endpoint::Api(Api::WalReplay)),
     open("/api/v1/notifications", Get, Endpoint::Api(Api::Notifications)),
+    gated("/api/v1/admin/queries/:id/cancel", PostPut, Endpoint::Api(Api::CancelQuery)),
     gated("/api/v1/admin/tsdb/delete_series", PostPut, Endpoint::Api(Api::DeleteSeries)),
     gated("/api/v1/admin/tsdb/clean_tombstones", PostPut, Endpoint::Api(Api::CleanTombstones)),
     gated("/api/v1/admin/tsdb/snapshot", PostPut, Endpoint::Api(Api::Snapshot)),
@@ -229,6 +232,8 @@ mod tests {
         check(Method::GET, "/", "/ ");
         check(Method::POST, "/api/v1/query", "/api/v1/query ");
         check(Method::GET, "/api/v1/label/a%20b/values", "/api/v1/label/:name/values a b");
+        let cancel = "/api/v1/admin/queries/17/cancel";
+        check(Method::POST, cancel, "/api/v1/admin/queries/:id/cancel 17");
         check(Method::OPTIONS, "/api/v1/whatever/x", "/api/v1/*path ");
         check(Method::DELETE, "/api/v1/query", "NotAllowed(\"GET, OPTIONS, POST\")");
         check(Method::GET, "/api/v1/write", "NotAllowed(\"OPTIONS, POST\")");

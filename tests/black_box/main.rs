@@ -11,5 +11,6 @@ mod http;
 mod kill;
 mod lifecycle;
 mod limits;
+mod queries;
 mod server;
 mod write;

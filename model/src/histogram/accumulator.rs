@@ -51,6 +51,13 @@ impl Accumulator {
         }
     }
 
+    /// Bytes it takes.
+    pub fn bytes(&self) -> u64 {
+        let cells = (self.positive.len() + self.negative.len()) * size_of::<Cell>();
+        let bounds = self.custom_values.len() * size_of::<f64>();
+        (size_of::<Accumulator>() + cells + bounds) as u64
+    }
+
     /// Adds a histogram. Schemas, zero thresholds and custom bounds are reconciled to what both
     /// can express.
     pub fn add(&mut self, other: &FloatHistogram) -> Result<Merged, Incompatible> {

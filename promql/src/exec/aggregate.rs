@@ -70,8 +70,7 @@ impl Fold<'_> {
                         let drops = || source.drops_name(index(first + k)) && !column.is_empty();
                         drop_name = drop_name || drops();
                     }
-                    state.fold_all(self, source, &group.members[first..], columns, work);
-                    Ok(())
+                    state.fold_all(self, source, &group.members[first..], columns, work)
                 })?;
                 let state_bytes = work.shared.budget.held().bytes.saturating_sub(before);
                 self.push(group, state, drop_name, &mut table, work)?;
@@ -118,7 +117,7 @@ impl Fold<'_> {
             work.shared.check()?;
             source.column(i, work, &mut column)?;
             self.hold_kept(&column, work)?;
-            state.fold(self, source, i, &column, work);
+            state.fold(self, source, i, &column, work)?;
             drop_name = drop_name || source.drops_name(i) && !column.is_empty();
         }
         work.give(column);
@@ -251,17 +250,21 @@ impl State {
         members: &[u32],
         columns: &[Column],
         work: &mut Work<'_>,
-    ) {
+    ) -> Result<(), EngineError> {
         let values = columns.len() * fold.steps;
         if values < LEAST_VALUES || columns.iter().any(|c| !c.histograms.is_empty()) {
             for (i, column) in members.iter().zip(columns) {
-                self.fold(fold, source, *i as usize, column, work);
+                self.fold(fold, source, *i as usize, column, work)?;
             }
-            return;
+            return Ok(());
         }
         let width = fold.steps.div_ceil(work.shared.threads());
         let part = self.part(fold);
-        work.shared.pool().install(|| part.add_all(columns, 0, width));
+        match work.shared.lease() {
+            Some(threads) => threads.run(|| part.add_all(columns, 0, width)),
+            None => part.add_all(columns, 0, fold.steps),
+        }
+        Ok(())
     }
 
     fn fold(
@@ -271,10 +274,11 @@ impl State {
         i: usize,
         column: &Column,
         work: &mut Work<'_>,
-    ) {
+    ) -> Result<(), EngineError> {
         self.part(fold).add(&column.floats);
-        if !column.histograms.is_empty() {
-            self.fold_histograms(fold, source, i, column, work);
+        match column.histograms.is_empty() {
+            true => Ok(()),
+            false => self.fold_histograms(fold, source, i, column, work),
         }
     }
 
@@ -286,7 +290,7 @@ impl State {
         i: usize,
         column: &Column,
         work: &mut Work<'_>,
-    ) {
+    ) -> Result<(), EngineError> {
         match self {
             State::Sum(..) | State::Avg(..) => {
                 let name = || {
@@ -305,9 +309,9 @@ impl State {
                         State::Avg(floats, histograms) => {
                             (!is_absent(floats[step].sum.sum), histograms)
                         }
-                        _ => return,
+                        _ => return Ok(()),
                     };
-                    histograms.add(step, h, floats, &name, fold.place, work);
+                    histograms.add(step, h, floats, &name, fold.place, work)?;
                 }
             }
             State::Count(state) => {
@@ -315,6 +319,7 @@ impl State {
             }
             _ => work.notes.histogram_ignored_in_aggregation(fold.op.as_str(), fold.place),
         }
+        Ok(())
     }
 
     fn finish(self, fold: &Fold<'_>, out: &mut Column, work: &mut Work<'_>) {

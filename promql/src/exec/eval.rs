@@ -24,6 +24,7 @@ use crate::memory::QueryMemory;
 use crate::parser::ast::{AggregateOp, ValueType};
 use crate::plan::{Aggregate, Binary, Kind, Node, Plan, Select, Subquery};
 use crate::result::{QueryResult, Statistics};
+use crate::threads::Threads;
 
 /// Everything nodes are evaluated against.
 pub(crate) struct Evaluator<'p> {
@@ -134,7 +135,7 @@ impl Shared {
     pub(crate) fn new(
         options: &EngineOptions,
         lookback_ms: i64,
-        pool: &std::sync::Arc<rayon::ThreadPool>,
+        threads: &std::sync::Arc<Threads>,
         cancel: &model::CancelToken,
         memory: &std::sync::Arc<QueryMemory>,
     ) -> Shared {
@@ -143,7 +144,7 @@ impl Shared {
             lookback_ms,
             features: options.features,
             budget: Budget::new(options.max_samples, std::sync::Arc::clone(memory)),
-            pool: pool.clone(),
+            threads: threads.clone(),
             uncounted: false,
         }
     }

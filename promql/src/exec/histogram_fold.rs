@@ -7,7 +7,8 @@ use model::{CounterResetHint, FloatHistogram};
 
 use super::column::{ABSENT, Column, SharedHistogram, is_absent};
 use super::notes::HistogramOperation;
-use super::work::Work;
+use super::work::{ROW_BYTES, Work};
+use crate::engine::EngineError;
 use crate::plan::Place;
 
 /// A running mean: division of the sum, until that would overflow.
@@ -87,6 +88,17 @@ enum State {
     AfterFloat,
 }
 
+impl State {
+    /// Bytes behind the state.
+    fn bytes(&self) -> u64 {
+        match self {
+            State::Sum(sum) => sum.bytes(),
+            State::Mean(mean) => mean.sum.bytes(),
+            State::Incompatible { .. } | State::AfterFloat => 0,
+        }
+    }
+}
+
 /// The histogram side of sum and avg: one state a step, made when its first histogram comes.
 #[derive(Debug)]
 pub(crate) struct HistogramFold {
@@ -106,7 +118,7 @@ impl HistogramFold {
     }
 
     /// Takes in the histogram of one series at one step; `floats` says whether the group has
-    /// floats there already.
+    /// floats there already. What the states grow by is counted.
     pub(crate) fn add(
         &mut self,
         step: usize,
@@ -115,7 +127,7 @@ impl HistogramFold {
         name: &dyn Fn() -> String,
         place: Place,
         work: &mut Work<'_>,
-    ) {
+    ) -> Result<(), EngineError> {
         let Some((state, hints)) = self.steps.get_mut(&step) else {
             let mut hints = Hints::default();
             let state = match self.mean {
@@ -124,13 +136,15 @@ impl HistogramFold {
                 false => State::Sum(Box::new(Accumulator::new(h))),
             };
             hints.see(h);
+            work.shared.budget.hold_bytes(ROW_BYTES + state.bytes())?;
             self.steps.insert(step, (state, hints));
-            return;
+            return Ok(());
         };
+        let before = state.bytes();
         let added = match state {
             State::Sum(sum) => sum.add(h),
             State::Mean(mean) => mean.add(h),
-            State::Incompatible { .. } | State::AfterFloat => return,
+            State::Incompatible { .. } | State::AfterFloat => return Ok(()),
         };
         hints.see(h);
         match added {
@@ -143,6 +157,8 @@ impl HistogramFold {
                 *state = State::Incompatible { floats_before: floats };
             }
         }
+        // Buckets that only came now; what an incompatible one gave up stays counted until the end.
+        work.shared.budget.hold_bytes(state.bytes().saturating_sub(before))
     }
 
     /// Writes the results. Steps that saw floats as well lose both.

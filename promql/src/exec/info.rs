@@ -10,7 +10,7 @@ use super::column::{Column, Point};
 use super::grid::Grid;
 use super::select::{Give, InstantSelector, Selected};
 use super::source::{Row, Source, Table};
-use super::work::{Work, failed, same_labelset};
+use super::work::{ROW_BYTES, Work, failed, same_labelset};
 use crate::engine::EngineError;
 use crate::plan::{Kind, Node, Select};
 
@@ -43,6 +43,11 @@ pub(crate) fn reference(node: &Node) -> (Option<i64>, i64) {
     }
     find(node).unwrap_or((None, 0))
 }
+
+/// Bytes an entry of the newest info series takes.
+const NEWEST_BYTES: u64 = 56;
+/// Bytes a step of a row takes that is known to be taken.
+const TAKEN_BYTES: u64 = 20;
 
 /// One call of info.
 pub(crate) struct Info<'a> {
@@ -178,6 +183,12 @@ impl Info<'_> {
         for step in 0..self.grid.steps {
             if (0..base.rows.len()).any(|i| base.point_at(i, step).is_some()) {
                 for ((name, id), rows) in &info.rows {
+                    if newest.len() == newest.capacity() {
+                        // Room doubles when it is full.
+                        let room = newest.capacity().max(4) as u64;
+                        work.shared.budget.hold_bytes(room * NEWEST_BYTES)?;
+                        work.shared.check()?;
+                    }
                     newest.insert((name, id, step), info.newest(rows, step)?);
                 }
             }
@@ -189,7 +200,7 @@ impl Info<'_> {
             for step in 0..self.grid.steps {
                 let Some(point) = base.point_at(i, step) else { continue };
                 if plain[i] {
-                    out.put(row, row.labels.clone(), step, point)?;
+                    out.put(row, row.labels.clone(), step, point, work)?;
                     continue;
                 }
                 let found: Vec<usize> = info
@@ -208,7 +219,7 @@ impl Info<'_> {
                         labels
                     }
                 };
-                out.put(row, labels, step, point)?;
+                out.put(row, labels, step, point, work)?;
             }
         }
         out.into_table(work)
@@ -279,26 +290,37 @@ impl Output {
         Output { steps, rows: Vec::new(), known: HashMap::new(), taken: HashSet::new() }
     }
 
+    /// What a new row costs: values, which steps are taken, and its labels twice.
+    fn row_bytes(&self, labels: &Labels) -> u64 {
+        ROW_BYTES + self.steps as u64 * (8 + TAKEN_BYTES) + 2 * labels.as_bytes().len() as u64
+    }
+
+    /// Takes a point in; a new row is counted.
     fn put(
         &mut self,
         row: &Row,
         labels: Labels,
         step: usize,
         point: Point<'_>,
+        work: &Work<'_>,
     ) -> Result<(), EngineError> {
-        let (steps, rows) = (self.steps, &mut self.rows);
-        let at = *self.known.entry(labels).or_insert_with_key(|labels| {
-            let mut column = Column::default();
-            column.reset(steps);
-            rows.push((Row { labels: labels.clone(), drop_name: row.drop_name }, column));
-            rows.len() - 1
-        });
+        let at = match self.known.get(&labels) {
+            Some(at) => *at,
+            None => {
+                work.shared.budget.hold_bytes(self.row_bytes(&labels))?;
+                let mut column = Column::default();
+                column.reset(self.steps);
+                self.known.insert(labels.clone(), self.rows.len());
+                self.rows.push((Row { labels, drop_name: row.drop_name }, column));
+                self.rows.len() - 1
+            }
+        };
         if !self.taken.insert((at, step)) {
             return Err(same_labelset());
         }
         match point {
-            Point::Float(v) => rows[at].1.floats[step] = v,
-            Point::Histogram(h) => rows[at].1.histograms.push((step as u32, h.clone())),
+            Point::Float(v) => self.rows[at].1.floats[step] = v,
+            Point::Histogram(h) => self.rows[at].1.histograms.push((step as u32, h.clone())),
         }
         Ok(())
     }
@@ -309,6 +331,8 @@ impl Output {
             column.histograms.sort_by_key(|h| h.0);
             work.shared.budget.hold_column(&column)?;
             table.push(row, &column);
+            // The values of the next row take the place of these.
+            work.shared.budget.release_bytes(self.steps as u64 * 8);
         }
         Ok(table)
     }

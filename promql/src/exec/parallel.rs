@@ -2,8 +2,9 @@
 //!
 //! Reading and windowing a series is most of the work of a query and needs nothing but the series,
 //! so batches of columns are computed side by side; what is done with them happens in order of the
-//! series on the calling thread, or for all series of a batch side by side by steps. Answers, annotations and counts are the same for any number of
-//! threads.
+//! series on the calling thread, or for all series of a batch side by side by steps. Answers,
+//! annotations and counts are the same for any number of threads, and for a batch that the calling
+//! thread computed alone because the others work for another query ([`crate::threads`]).
 
 use rayon::prelude::*;
 
@@ -85,13 +86,19 @@ pub(crate) fn batches_of<'w>(
             }
             Ok(())
         };
-        let results: Vec<Result<(), EngineError>> = shared.pool().install(|| {
-            let parts = helpers.par_iter_mut().zip(columns[..size].par_chunks_mut(share));
-            parts
-                .enumerate()
-                .map(|(part, (helper, columns))| run(helper, next + part * share, columns))
-                .collect()
-        });
+        let part = |(part, (helper, columns)): (usize, (&mut Work<'w>, &mut [Column]))| {
+            run(helper, next + part * share, columns)
+        };
+        let results: Vec<Result<(), EngineError>> = match shared.lease() {
+            Some(threads) => threads.run(|| {
+                let parts = helpers.par_iter_mut().zip(columns[..size].par_chunks_mut(share));
+                parts.enumerate().map(part).collect()
+            }),
+            None => {
+                let parts = helpers.iter_mut().zip(columns[..size].chunks_mut(share));
+                parts.enumerate().map(part).collect()
+            }
+        };
         // The first series that failed decides, not the first thread.
         results.into_iter().collect::<Result<(), _>>()?;
         let bytes = columns[..size].iter().map(Column::bytes).sum::<u64>().max(held);
@@ -119,13 +126,11 @@ pub(crate) fn map<'w, T: Sync, R: Send>(
     }
     let fork = &*work;
     let forks: Vec<Work<'w>> = items.iter().map(|_| fork.fork()).collect();
-    let results: Vec<(Result<R, EngineError>, Work<'w>)> = shared.pool().install(|| {
-        items
-            .par_iter()
-            .zip(forks)
-            .map(|(item, mut helper)| (f(item, &mut helper), helper))
-            .collect()
-    });
+    let one = |(item, mut helper): (&T, Work<'w>)| (f(item, &mut helper), helper);
+    let results: Vec<(Result<R, EngineError>, Work<'w>)> = match shared.lease() {
+        Some(threads) => threads.run(|| items.par_iter().zip(forks).map(one).collect()),
+        None => items.iter().zip(forks).map(one).collect(),
+    };
     let mut out = Vec::with_capacity(items.len());
     for (result, helper) in results {
         work.join(helper);

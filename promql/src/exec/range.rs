@@ -85,6 +85,8 @@ impl Input<'_> {
             }
             Input::Subquery(inner, grid) => {
                 let Some(grid) = *grid else { return Ok(()) };
+                // A value, then a sample and two counts a step.
+                work.hold_decoded(grid.steps as u64 * 40)?;
                 let mut column = work.take();
                 let ((), tally) = work.counting(Tally::per_step(grid.steps), |work| {
                     inner.column(i, work, &mut column)

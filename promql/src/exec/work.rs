@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use model::cancel::CancelReason;
 use model::{CancelToken, Columns, QueryError};
-use rayon::ThreadPool;
 
 use super::column::Column;
 use super::notes::Notes;
@@ -15,6 +14,7 @@ use super::tally::Tally;
 use super::window::Samples;
 use crate::engine::{EngineError, Features};
 use crate::memory::QueryMemory;
+use crate::threads::{Lease, Threads};
 
 /// Where Prometheus says evaluation was when it stopped.
 const EVALUATION: &str = "expression evaluation";
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub lookback_ms: i64,
     pub features: Features,
     pub budget: Budget,
-    pub pool: Arc<ThreadPool>,
+    pub threads: Arc<Threads>,
     /// Whether what has no part in the answer may stay unread, see [`crate::QueryOptions`].
     pub uncounted: bool,
 }
@@ -143,14 +143,14 @@ pub(crate) fn same_labelset() -> EngineError {
 }
 
 impl Shared {
-    /// The threads queries run on.
-    pub(crate) fn pool(&self) -> &ThreadPool {
-        &self.pool
+    /// How many threads may work for a query.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.count()
     }
 
-    /// How many there are.
-    pub(crate) fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+    /// The threads, unless they work for another query.
+    pub(crate) fn lease(&self) -> Option<Lease<'_>> {
+        self.threads.lease()
     }
 
     /// The error of a query told to stop before it began.
