@@ -38,10 +38,10 @@ fn storage(series: usize, samples: usize) -> Result<MemoryStorage, Box<dyn Error
     Ok(storage)
 }
 
-/// Twenty native histograms with more and more buckets.
+/// Eighty native histograms with more and more buckets.
 fn natives(storage: &MemoryStorage) -> Outcome {
     let mut appender = storage.appender(AppendOptions::default());
-    for i in 0..20 {
+    for i in 0..80 {
         let n = i.to_string();
         let labels = Labels::from_pairs([("__name__", "native"), ("n", &*n)]);
         let series = appender.series(&labels)?;
@@ -254,6 +254,10 @@ fn memory_is_limited() -> Outcome {
             ("sum by (n) (native)", "sum over selector native"),
             ("avg by (n) (native)", "avg over selector native"),
             ("info(requests_total)", "info over selector requests_total"),
+            (
+                "requests_total{n=\"7\"} + time() * scalar(requests_total{n=\"8\"})",
+                "requests_total",
+            ),
         ] {
             let (free, (bytes, peak, samples)) = run(0, 0, query);
             assert!(free.is_ok(), "{query}: {free:?}");
@@ -264,7 +268,8 @@ fn memory_is_limited() -> Outcome {
             let (roomy, _) = run(room, room, query);
             assert!(roomy.is_ok(), "{query}: {roomy:?}");
             let error = run(tight, 0, query).0.err().unwrap_or_default();
-            let named = if alone { what } else { "requests_total" };
+            let metric = if query.contains("native") { "native" } else { "requests_total" };
+            let named = if alone { what } else { metric };
             assert!(error.contains(named), "{query}: {error}");
             assert!(error.contains(&format!("limit of one query, {tight} bytes")), "{error}");
             let error = run(0, tight, query).0.err().unwrap_or_default();

@@ -170,9 +170,21 @@ impl<'p> Evaluator<'p> {
         grid: Grid,
         work: &mut Work<'_>,
     ) -> Result<Steps, EngineError> {
+        if let Kind::Number(v) = node.kind {
+            return Ok(Steps::Constant(v));
+        }
         self.shared.check()?;
+        let before = self.shared.budget.held();
+        let value = self.steps(node, grid, work)?;
+        // The operands are gone.
+        work.settle(before);
+        let hold = self.shared.budget.hold_bytes(value.bytes());
+        hold.map_err(|e| named(e, || describe(self.plan, node)))?;
+        Ok(value)
+    }
+
+    fn steps(&self, node: &'p Node, grid: Grid, work: &mut Work<'_>) -> Result<Steps, EngineError> {
         match &node.kind {
-            Kind::Number(v) => Ok(Steps::Constant(*v)),
             Kind::Invariant(inner) => {
                 let once = Grid::instant(grid.start);
                 let (value, tally) =

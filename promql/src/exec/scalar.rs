@@ -17,6 +17,14 @@ impl Steps {
         }
     }
 
+    /// Bytes the values take.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Steps::Constant(_) => 0,
+            Steps::Each(values) => values.len() as u64 * 8,
+        }
+    }
+
     /// Both operands' values put through `f`.
     pub(crate) fn zip(&self, other: &Steps, f: impl Fn(f64, f64) -> f64) -> Steps {
         match (self, other) {
