@@ -212,12 +212,7 @@ impl Engine {
         options.lookback_ms.filter(|ms| *ms > 0).unwrap_or(self.options.lookback_ms)
     }
 
-    fn plan(
-        &self,
-        expr: &Expr,
-        at: EvalTime,
-        options: QueryOptions,
-    ) -> Result<Plan, EngineError> {
+    fn plan(&self, expr: &Expr, at: EvalTime, options: QueryOptions) -> Result<Plan, EngineError> {
         let instant = at.start_ms == at.end_ms && at.step_ms == 0;
         let value_type = expr.value_type();
         if !instant && !matches!(value_type, ValueType::Vector | ValueType::Scalar) {

@@ -174,10 +174,14 @@ impl<'p> Evaluator<'p> {
             return Ok(Steps::Constant(v));
         }
         self.shared.check()?;
-        let before = self.shared.budget.held();
+        let (before, parts) = (self.shared.budget.held(), self.slots.held());
         let value = self.steps(node, grid, work)?;
-        // The operands are gone.
-        work.settle(before);
+        // The operands are gone, but for shared parts.
+        let more = self.slots.held();
+        work.settle(Held {
+            samples: before.samples + (more.samples - parts.samples),
+            bytes: before.bytes + (more.bytes - parts.bytes),
+        });
         let hold = self.shared.budget.hold_bytes(value.bytes());
         hold.map_err(|e| named(e, || describe(self.plan, node)))?;
         Ok(value)
