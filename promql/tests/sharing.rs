@@ -49,7 +49,7 @@ impl Gate {
     }
 }
 
-/// A store whose samples cannot be read before its gate opens.
+/// A store whose samples no thread of an engine can read before its gate opens.
 struct Gated<S> {
     inner: S,
     gate: Arc<Gate>,
@@ -97,8 +97,11 @@ impl Selection for Gated<Arc<dyn Selection>> {
     }
 
     fn read(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
-        self.gate.change(|state| state.1 += 1);
-        self.gate.wait_until(|state| state.0);
+        let thread = std::thread::current();
+        if thread.name().is_some_and(|name| name.starts_with("query-")) {
+            self.gate.change(|state| state.1 += 1);
+            self.gate.wait_until(|state| state.0);
+        }
         self.inner.read(i, range, out)
     }
 
@@ -119,7 +122,8 @@ fn run(engine: &Engine, source: &dyn Queryable, query: &str) -> Result<QueryResu
 /// While one query holds all threads, others of every form run to the end, with the same answers.
 #[test]
 fn others_go_on_beside_a_query_that_holds_the_threads() -> Result<(), Box<dyn Error>> {
-    let storage = storage(600)?;
+    // Enough that the threads are worth waking.
+    let storage = storage(1000)?;
     let shared = engine(2);
     let queries =
         ["m", "sum(rate(m[1m]))", "sum by (job) (rate(m[1m]))", "avg(m)", "topk(3, m) * 2"];
