@@ -88,6 +88,7 @@ fn main() {
         legacy_names: false,
         label_limits: LabelLimits::default(),
         sample_limit: 0,
+        synthesize_start_times: false,
     };
     let metrics = ScrapeMetrics::new(&Registry::default());
     for (name, renamed_every, fresh) in

@@ -22,7 +22,10 @@ enum Effect {
 const NAMES: &[(&str, Effect)] = &[
     ("auto-reload-config", Effect::On("Automatic reload of the configuration enabled")),
     ("concurrent-rule-eval", Effect::Unbuilt),
-    ("created-timestamp-zero-ingestion", Effect::Unbuilt),
+    (
+        "created-timestamp-zero-ingestion",
+        Effect::On("Experimental start timestamp zero ingestion enabled."),
+    ),
     ("delayed-compaction", Effect::Unbuilt),
     ("exemplar-storage", Effect::On("Experimental in-memory exemplar storage enabled")),
     ("extra-scrape-metrics", Effect::On("Extra scrape metrics enabled")),
@@ -55,7 +58,7 @@ const NAMES: &[(&str, Effect)] = &[
     ("promql-per-step-stats", Effect::On("Experimental per-step statistics reporting")),
     ("search-api", Effect::Unbuilt),
     ("st-storage", Effect::On("Experimental start timestamp storage enabled.")),
-    ("st-synthesis", Effect::Unbuilt),
+    ("st-synthesis", Effect::On("Experimental start timestamp synthesis enabled.")),
     ("type-and-unit-labels", Effect::On("Experimental type and unit labels enabled")),
     (
         "use-start-timestamps",

@@ -12,6 +12,8 @@ use hashbrown::HashTable;
 use model::{MetricType, SeriesRef};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::start_times::StartTimes;
+
 /// What a cached text stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -61,6 +63,8 @@ pub struct ScrapeCache {
     iteration: u32,
     /// Last iteration that parsed a whole body; entries older than it are forgotten.
     complete: u32,
+    /// What is concluded about start times; empty unless the rules ask for it.
+    pub start_times: StartTimes,
 }
 
 impl Default for ScrapeCache {
@@ -78,6 +82,7 @@ impl Default for ScrapeCache {
             // Unused entries say 0; the first iteration must not be its successor.
             iteration: 2,
             complete: 0,
+            start_times: StartTimes::default(),
         }
     }
 }
@@ -222,6 +227,7 @@ impl ScrapeCache {
     /// Ends the iteration. `complete`: the whole body was parsed, so what it did not have is
     /// forgotten; else (a failed scrape) the cache stays as it was.
     pub fn finish(&mut self, complete: bool) {
+        self.start_times.finish(self.iteration, complete);
         if complete {
             self.complete = self.iteration;
             if !self.is_exact() {

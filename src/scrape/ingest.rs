@@ -9,6 +9,7 @@ use super::cache::{EntryId, Kind, ScrapeCache};
 use super::metadata::MetadataStore;
 use super::metrics::ScrapeMetrics;
 use super::mutate::{LabelLimits, sample_labels};
+use super::start_times::Synthesized;
 use crate::relabel::RelabelConfig;
 use crate::textparse::{Entry, PromParser, Sample, number};
 
@@ -26,6 +27,8 @@ pub struct SampleRules {
     pub label_limits: LabelLimits,
     /// Most samples after relabelling; 0 = no limit.
     pub sample_limit: usize,
+    /// Cumulative series get start times (`start_times`).
+    pub synthesize_start_times: bool,
 }
 
 /// Counts of one scrape, for the synthetic series.
@@ -78,6 +81,10 @@ impl Ingest<'_> {
     /// Stages every sample of `body` (line break at its end) and the end of what it no longer has.
     /// On an error the caller rolls the batch back and calls [`Ingest::empty`] with a new one.
     pub fn body(&mut self, body: &[u8]) -> (Totals, Refused, Result<(), String>) {
+        if self.rules.synthesize_start_times {
+            let in_order = AppendOptions { reject_out_of_order: true, ..AppendOptions::default() };
+            self.app.set_options(in_order);
+        }
         let mut pass = Pass {
             ingest: self,
             totals: Totals::default(),
@@ -166,7 +173,8 @@ impl Pass<'_, '_> {
             let next = parser.position();
             match entry {
                 Entry::Sample(sample) => self.parsed(sample, &parser)?,
-                _ => {
+                entry => {
+                    self.family(&entry);
                     let text = &body[position..next];
                     match self.ingest.cache.lookup(text) {
                         Some((id, _)) => drop(self.ingest.cache.advance(id)),
@@ -194,6 +202,11 @@ impl Pass<'_, '_> {
         let series = match kind {
             Kind::Line(metric_type) => {
                 self.ingest.cache.advance(id);
+                if self.ingest.rules.synthesize_start_times
+                    && let Ok(Some(entry)) = PromParser::new(&rest[..len]).next()
+                {
+                    self.family(&entry);
+                }
                 parser.seek(position + len, metric_type);
                 return Ok(Some(position + len));
             }
@@ -205,9 +218,8 @@ impl Pass<'_, '_> {
         self.totals.scraped += 1;
         if let Some(series) = series {
             let text = &rest[..len];
-            self.cached(id, series, repeated, value, None, &|| {
-                reparse(text, parser.metric_type())
-            })?;
+            let exposed = || reparse(text, parser.metric_type());
+            self.cached((id, series, repeated), (text, value, None), &exposed)?;
         }
         Ok(Some(position + len + end))
     }
@@ -220,7 +232,8 @@ impl Pass<'_, '_> {
             Some((id, Kind::Series(series))) => {
                 let repeated = self.ingest.cache.advance(id);
                 let labels = || parser.labels().map_err(|e| e.0);
-                return self.cached(id, series, repeated, sample.value, timestamp, &labels);
+                let sample = (sample.prefix, sample.value, timestamp);
+                return self.cached((id, series, repeated), sample, &labels);
             }
             Some((id, _)) => {
                 self.ingest.cache.advance(id);
@@ -233,17 +246,21 @@ impl Pass<'_, '_> {
             self.ingest.cache.add(sample.prefix, Kind::Dropped);
             return Ok(());
         };
+        let name = || Ok(labels.metric_name().to_owned());
+        let becomes = self.synthesized(sample.prefix, sample.value, timestamp, name)?;
         let mut new_series = SeriesRef(0);
-        let stored = match self.limit() {
-            Err(e) => Err(e),
-            Ok(()) => self.ingest.app.series(&labels).and_then(|series| {
-                new_series = series;
-                self.append(series, timestamp, sample.value)
-            }),
+        let stored = match becomes {
+            Synthesized::First => Ok(()),
+            becomes => {
+                self.limit().and_then(|()| self.ingest.app.series(&labels)).and_then(|series| {
+                    new_series = series;
+                    self.append(series, timestamp, sample.value, becomes)
+                })
+            }
         };
         if self.judge(stored)? {
             let id = self.ingest.cache.add(sample.prefix, Kind::Series(new_series));
-            self.track(id, timestamp);
+            self.track((id, new_series), timestamp, becomes);
             if !self.over_limit {
                 self.totals.series_added += 1;
             }
@@ -257,39 +274,89 @@ impl Pass<'_, '_> {
     #[inline]
     fn cached(
         &mut self,
-        id: EntryId,
-        series: SeriesRef,
-        repeated: bool,
-        value: f64,
-        timestamp: Option<i64>,
+        (id, series, repeated): (EntryId, SeriesRef, bool),
+        (text, value, timestamp): (&[u8], f64, Option<i64>),
         exposed: &dyn Fn() -> Result<Labels, String>,
     ) -> Result<(), String> {
         self.totals.added += 1;
-        let mut stored = if repeated && timestamp.is_none() {
-            Err(AppendError::Duplicate)
-        } else {
-            self.limit().and_then(|()| self.append(series, timestamp, value))
-        };
+        let mut series = series;
+        let mut becomes = Synthesized::Plain;
+        let mut stored = Err(AppendError::Duplicate);
+        if !repeated || timestamp.is_some() {
+            let (rules, metrics) = (self.ingest.rules, self.ingest.metrics);
+            let name = || {
+                let labels = stored_labels(rules, metrics, &exposed()?)?;
+                Ok(labels.map(|l| l.metric_name().to_owned()).unwrap_or_default())
+            };
+            becomes = self.synthesized(text, value, timestamp, name)?;
+            stored = match becomes {
+                Synthesized::First => Ok(()),
+                _ => self.limit().and_then(|()| self.append(series, timestamp, value, becomes)),
+            };
+        }
         if stored == Err(AppendError::UnknownSeries)
             && let Some(labels) = self.stored_labels(&exposed()?)?
         {
-            stored = self.ingest.app.series(&labels).and_then(|series| {
-                self.ingest.cache.set_series(id, series);
-                self.append(series, timestamp, value)
+            stored = self.ingest.app.series(&labels).and_then(|new| {
+                series = new;
+                self.ingest.cache.set_series(id, new);
+                self.append(new, timestamp, value, becomes)
             });
         }
         if stored.is_ok() {
-            self.track(id, timestamp);
+            self.track((id, series), timestamp, becomes);
             return Ok(());
+        }
+        if self.ingest.rules.synthesize_start_times {
+            self.ingest.cache.start_times.forget(text);
         }
         self.judge(stored).map(drop)
     }
 
+    /// Notes the series for staleness, unless it has no sample yet or keeps its own times.
     #[inline]
-    fn track(&mut self, id: EntryId, timestamp: Option<i64>) {
-        if timestamp.is_none() || self.ingest.rules.track_timestamps_staleness {
+    fn track(
+        &mut self,
+        (id, series): (EntryId, SeriesRef),
+        timestamp: Option<i64>,
+        becomes: Synthesized,
+    ) {
+        let tracks = timestamp.is_none()
+            || self.ingest.rules.track_timestamps_staleness
+            || becomes != Synthesized::Plain;
+        if tracks && series.0 != 0 {
             self.ingest.cache.track(id);
         }
+    }
+
+    /// A metadata line, for start times.
+    fn family(&mut self, entry: &Entry<'_>) {
+        if !self.ingest.rules.synthesize_start_times {
+            return;
+        }
+        let start_times = &mut self.ingest.cache.start_times;
+        match entry {
+            Entry::Type { family, metric_type } => start_times.family(family, Some(*metric_type)),
+            Entry::Help { family, .. } => start_times.family(family, None),
+            _ => {}
+        }
+    }
+
+    /// What becomes of a sample when start times are concluded.
+    fn synthesized(
+        &mut self,
+        text: &[u8],
+        value: f64,
+        timestamp: Option<i64>,
+        name: impl FnOnce() -> Result<String, String>,
+    ) -> Result<Synthesized, String> {
+        if !self.ingest.rules.synthesize_start_times {
+            return Ok(Synthesized::Plain);
+        }
+        let time_ms = timestamp.unwrap_or(self.ingest.time_ms);
+        let cache = &mut *self.ingest.cache;
+        let iteration = cache.iteration();
+        cache.start_times.sample(text, iteration, (time_ms, value), name)
     }
 
     #[inline]
@@ -298,12 +365,17 @@ impl Pass<'_, '_> {
         series: SeriesRef,
         timestamp: Option<i64>,
         value: f64,
+        becomes: Synthesized,
     ) -> Result<(), AppendError> {
         let t = timestamp.unwrap_or(self.ingest.time_ms);
         if t > self.ingest.max_time_ms {
             return Err(AppendError::OutOfBounds);
         }
-        self.ingest.app.append(series, t, 0, Value::Float(value))
+        let (value, start_ms) = match becomes {
+            Synthesized::Since { value, start_ms } => (value, start_ms),
+            _ => (value, 0),
+        };
+        self.ingest.app.append(series, t, start_ms, Value::Float(value))
     }
 
     /// Counts a sample against `sample_limit`.
@@ -346,28 +418,34 @@ impl Pass<'_, '_> {
         Ok(false)
     }
 
-    /// Target labels, relabelling, validity and label limits; `None` when the series is dropped.
     fn stored_labels(&self, exposed: &Labels) -> Result<Option<Labels>, String> {
-        let rules = self.ingest.rules;
-        let stored =
-            sample_labels(exposed, &rules.target, rules.honor_labels, &rules.metric_relabel);
-        let Some(labels) = stored else { return Ok(None) };
-        if labels.metric_name().is_empty() {
-            return Err("missing metric name (__name__ label)".to_owned());
-        }
-        let legacy = |(name, value): (&str, &str)| match name {
-            "__name__" => is_legacy_metric_name(value),
-            name => is_legacy_label_name(name),
-        };
-        if rules.legacy_names && !labels.iter().all(legacy) {
-            return Err(format!("invalid metric name or label names: {labels}"));
-        }
-        if let Err(e) = rules.label_limits.check(&labels) {
-            self.ingest.metrics.exceeded_label_limits.inc();
-            return Err(e);
-        }
-        Ok(Some(labels))
+        stored_labels(self.ingest.rules, self.ingest.metrics, exposed)
     }
+}
+
+/// Target labels, relabelling, validity and label limits; `None` when the series is dropped.
+fn stored_labels(
+    rules: &SampleRules,
+    metrics: &ScrapeMetrics,
+    exposed: &Labels,
+) -> Result<Option<Labels>, String> {
+    let stored = sample_labels(exposed, &rules.target, rules.honor_labels, &rules.metric_relabel);
+    let Some(labels) = stored else { return Ok(None) };
+    if labels.metric_name().is_empty() {
+        return Err("missing metric name (__name__ label)".to_owned());
+    }
+    let legacy = |(name, value): (&str, &str)| match name {
+        "__name__" => is_legacy_metric_name(value),
+        name => is_legacy_label_name(name),
+    };
+    if rules.legacy_names && !labels.iter().all(legacy) {
+        return Err(format!("invalid metric name or label names: {labels}"));
+    }
+    if let Err(e) = rules.label_limits.check(&labels) {
+        metrics.exceeded_label_limits.inc();
+        return Err(e);
+    }
+    Ok(Some(labels))
 }
 
 /// The labels of a cached text; needed only when the store forgot its series.

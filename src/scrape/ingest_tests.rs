@@ -34,7 +34,7 @@ impl Appender for Recorder {
         &mut self,
         series: SeriesRef,
         t: i64,
-        _: i64,
+        start_ms: i64,
         value: Value<'_>,
     ) -> Result<(), AppendError> {
         let known = self.series.iter().find(|(_, s)| **s == series.0);
@@ -44,7 +44,11 @@ impl Appender for Recorder {
             Value::Float(v) => number::format_f(v),
             _ => "histogram".to_owned(),
         };
-        writeln!(self.log, "{labels} {text} @{t}").unwrap();
+        write!(self.log, "{labels} {text} @{t}").unwrap();
+        if start_ms != 0 {
+            write!(self.log, " since {start_ms}").unwrap();
+        }
+        self.log.push('\n');
         Ok(())
     }
 
@@ -84,6 +88,7 @@ impl Fixture {
                 legacy_names: false,
                 label_limits: LabelLimits::default(),
                 sample_limit: 0,
+                synthesize_start_times: false,
             },
             cache: ScrapeCache::default(),
             metadata: MetadataStore::default(),
@@ -237,4 +242,27 @@ fn metadata_outlives_its_family_by_ten_scrapes() {
     assert!(f.metadata.get("a").is_some());
     f.scrape("b 1\n");
     assert!(f.metadata.get("a").is_none());
+}
+
+/// The first sample is not stored, those behind it count from there; a fall is a new beginning.
+#[test]
+fn start_times_are_concluded() {
+    let mut f = Fixture::new();
+    f.rules.synthesize_start_times = true;
+    let body = |c: i64, g: i64| format!("# TYPE c counter\nc {c}\n# TYPE g gauge\ng {g}\n");
+    let c = "{__name__=\"c\", job=\"j\"}";
+    let g = "{__name__=\"g\", job=\"j\"}";
+    f.check(&body(5, 1), "2/2/2", &format!("{g} 1 @1000"));
+    f.check(&body(7, 1), "2/2/0", &format!("{c} 2 @2000 since 1000\n{g} 1 @2000"));
+    f.check(&body(3, 1), "2/2/0", &format!("{c} 3 @3000 since 2999\n{g} 1 @3000"));
+    f.check(&body(4, 1), "2/2/0", &format!("{c} 4 @4000 since 2999\n{g} 1 @4000"));
+    // A series that was gone begins anew.
+    f.check("# TYPE g gauge\ng 1\n", "1/1/0", &format!("{g} 1 @5000\n{c} stale @5000"));
+    f.check(&body(9, 1), "2/2/1", &format!("{g} 1 @6000"));
+    f.check(&body(9, 1), "2/2/0", &format!("{c} 0 @7000 since 6000\n{g} 1 @7000"));
+    // A sample that is refused ends what is known.
+    let twice = "# TYPE c counter\nc 10\nc 11\n# TYPE g gauge\ng 1\n";
+    f.check(twice, "3/3/0", &format!("{c} 1 @8000 since 6000\n{g} 1 @8000"));
+    f.check(&body(12, 1), "2/2/0", &format!("{g} 1 @9000"));
+    f.check(&body(14, 1), "2/2/0", &format!("{c} 2 @10000 since 9000\n{g} 1 @10000"));
 }

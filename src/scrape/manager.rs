@@ -42,11 +42,13 @@ pub struct Manager {
 
 impl Manager {
     /// Starts the manager. `targets` is what discovery publishes; `published` is where readers look.
+    /// `synthesize_start_times` gives cumulative series start times.
     pub fn start(
         store: Arc<dyn Appendable>,
         metrics: Arc<ScrapeMetrics>,
         targets: watch::Receiver<TargetSets>,
         published: PublishedTargets,
+        synthesize_start_times: bool,
     ) -> Manager {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let shared = Shared {
@@ -55,6 +57,7 @@ impl Manager {
             clients: Arc::default(),
             ingest_slots: Arc::new(Semaphore::new(cores.max(2))),
             offset_seed: 0,
+            synthesize_start_times,
         };
         let (requests, inbox) = mpsc::channel(8);
         let state = Managing { shared, jobs: BTreeMap::new(), pools: BTreeMap::new(), published };

@@ -1,7 +1,7 @@
 //! Scraping: targets, their loops, and the way of a body into the store.
 //!
 //! Reading order: `target` (what is scraped), `schedule` (when), `fetch` (how), `ingest` with
-//! `cache` and `mutate` (what is stored), `report` (what is said about it), `worker` (the loop that
+//! `cache`, `mutate` and `start_times` (what is stored), `report` (what is said about it), `worker` (the loop that
 //! does all this), `pool` and `manager` (which loops run). The API sees `view` only.
 
 pub mod body;
@@ -17,6 +17,7 @@ pub mod pool;
 pub mod report;
 pub mod schedule;
 pub mod snapshot;
+pub mod start_times;
 pub mod status;
 pub mod target;
 pub mod view;

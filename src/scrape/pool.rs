@@ -162,6 +162,7 @@ impl ScrapePool {
                 value_length: config.label_value_length_limit,
             },
             sample_limit: config.sample_limit,
+            synthesize_start_times: self.shared.synthesize_start_times,
         };
         let body_limit = match config.body_size_limit.0 {
             limit if limit > 0 => HARD_LIMIT.min(limit as usize),

@@ -48,6 +48,8 @@ pub struct Shared {
     pub ingest_slots: Arc<Semaphore>,
     /// Keeps two servers from scraping at the same moment.
     pub offset_seed: u64,
+    /// Cumulative series get start times.
+    pub synthesize_start_times: bool,
 }
 
 /// What one loop works by; replaced on reload.

@@ -112,7 +112,7 @@ pub async fn run(
     let housekeeping = Housekeeping::start(&db, &options.tsdb)
         .map_err(|e| fatal(&format!("starting threads failed: {}", gotext::os_error(&e))))?;
 
-    let scraping = Scraping::start(&api, &db);
+    let scraping = Scraping::start(&api, &db, &features);
     let mut reloader = Reloader::new(Arc::clone(&api), source, features, scraping);
     let outcome = match reloader.reload(&db).await {
         Ok(()) => {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use storage::db::Db;
 
 use crate::api::Api;
+use crate::cli::features::FeatureSet;
 use crate::config::ScrapeConfig;
 use crate::discovery;
 use crate::scrape::{self, Jobs, PublishedTargets, ScrapeMetrics};
@@ -21,7 +22,7 @@ pub struct Scraping {
 
 impl Scraping {
     /// Starts without a job; registers its metrics and shows its targets to the API.
-    pub fn start(api: &Api, db: &Arc<Db>) -> Scraping {
+    pub fn start(api: &Api, db: &Arc<Db>, features: &FeatureSet) -> Scraping {
         let (discovery, targets) = discovery::Manager::start();
         let discovery = Arc::new(discovery);
         let published = PublishedTargets::default();
@@ -30,7 +31,8 @@ impl Scraping {
         api.registry.add(Arc::new(DiscoveryCollector(Arc::clone(&discovery))));
         api.set_targets(Arc::new(published.clone()));
         let store = Arc::clone(db) as Arc<dyn model::Appendable>;
-        let scrape = scrape::Manager::start(store, metrics, targets, published);
+        let start_times = features.has("st-synthesis");
+        let scrape = scrape::Manager::start(store, metrics, targets, published, start_times);
         Scraping { discovery, scrape }
     }
 

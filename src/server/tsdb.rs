@@ -155,6 +155,7 @@ pub fn db_options(
         exemplar_storage: features.has("exemplar-storage"),
         metadata_wal_records: features.has("metadata-wal-records"),
         start_timestamps: features.has("st-storage"),
+        start_times_as_zeros: features.has("created-timestamp-zero-ingestion"),
         histogram_st: features.has("histograms-st-encoding"),
         snapshot: match features.has("memory-snapshot-on-shutdown") {
             true => HeadSnapshot::Prometheus,

@@ -221,6 +221,22 @@ class Story:
                 kind = rng.choice(["counter", "gauge", "unknown", "stateset", "gaugehistogram"])
                 yield {"op": "meta", "of": of, "type": kind, "unit": "bytes", "help": rng.choice(["a \"b\"\n", "c", ""])}
 
+    def stale(self):
+        """Half of the series end, and those that have ended leave the head before their time."""
+        self.now += EVERY
+        yield {"op": "begin", "v2": self.flavour.v2}
+        for labels, kind in self.series():
+            if self.rng.random() < 0.5:
+                step = {"op": "add", "l": labels, "t": self.now}
+                h = self.histograms.get(str(labels))
+                if kind[0] == "histogram" and h:
+                    name, value = h.stale()
+                    yield {**step, name: value}
+                elif kind in ("counter", "gauge", "odd", "constant"):
+                    yield {**step, "f": STALE}
+        yield {"op": "commit"}
+        yield {"op": "stale"}
+
     def delete(self):
         """Deletes some hour of some series. Where samples may come late, one that is over: what becomes of late samples
         under a deletion that the head remembers differs (docs/drop-in.md)."""

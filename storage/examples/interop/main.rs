@@ -85,6 +85,7 @@ impl<W: Write> Ours<W> {
             "delete" => db.delete_series(range, &[step.matchers()?])?,
             "clean" => db.clean_tombstones()?,
             "maintain" => db.maintain()?,
+            "stale" => db.compact_stale_series()?,
             "snapshot" => db.snapshot(dir, step.with_head)?,
             "dump" => return dump::samples(&mut self.out, db, range),
             "exemplars" => return dump::exemplars(&mut self.out, db),

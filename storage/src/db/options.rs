@@ -88,6 +88,8 @@ pub struct Options {
     pub metadata_wal_records: bool,
     /// Keep start timestamps of samples (feature `st-storage`).
     pub start_timestamps: bool,
+    /// Store a zero at the start timestamp of a sample (feature `created-timestamp-zero-ingestion`).
+    pub start_times_as_zeros: bool,
     /// Histogram chunks of the encodings that hold start timestamps (feature
     /// `histograms-st-encoding`).
     pub histogram_st: bool,
@@ -151,6 +153,7 @@ impl Default for Options {
             exemplar_storage: false,
             metadata_wal_records: false,
             start_timestamps: false,
+            start_times_as_zeros: false,
             histogram_st: false,
             max_head_series: 0,
             max_head_bytes: 0,

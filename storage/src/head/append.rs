@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use model::columns::HistogramValue;
 use model::value::is_stale_nan;
 use model::{
-    AppendError, AppendOptions, Appender, Exemplar, FloatHistogram, Histogram, Labels, Metadata,
-    SeriesRef, Value,
+    AppendError, AppendOptions, Appender, CounterResetHint, Exemplar, FloatHistogram, Histogram,
+    Labels, Metadata, SeriesRef, Value,
 };
 
 use super::Head;
@@ -155,6 +155,53 @@ impl HeadAppender {
         Ok(())
     }
 
+    /// Stages the zero that a cumulative sample began with at its start time, where the series has
+    /// nothing at that time or later. What cannot be stored is let go, as in Prometheus.
+    fn append_zero(
+        &mut self,
+        series: SeriesRef,
+        t: i64,
+        start_t: i64,
+        value: Value<'_>,
+    ) -> Result<(), AppendError> {
+        let slot = self.slot(series)?;
+        if start_t >= t || start_t < self.bounds(t).min_valid {
+            return Ok(());
+        }
+        let zero = match value {
+            Value::Float(_) => {
+                let verdict = self.judge((series, slot), start_t, |s| s.last_is_float(0.0));
+                if matches!(verdict, Ok(verdict) if verdict != Verdict::OutOfOrder) {
+                    let sample = RefSample { series, start_t: 0, t: start_t, v: 0.0 };
+                    self.staged.push_float(StagedFloat { sample, slot });
+                }
+                return Ok(());
+            }
+            // The layout of the sample, so that no chunk ends for it.
+            Value::Histogram(h) => HistogramValue::Integer(Box::new(Histogram {
+                counter_reset_hint: CounterResetHint::Reset,
+                schema: h.schema,
+                zero_threshold: h.zero_threshold,
+                custom_values: h.custom_values.clone(),
+                ..Histogram::default()
+            })),
+            Value::FloatHistogram(h) => HistogramValue::Float(Box::new(FloatHistogram {
+                counter_reset_hint: CounterResetHint::Reset,
+                schema: h.schema,
+                zero_threshold: h.zero_threshold,
+                custom_values: h.custom_values.clone(),
+                ..FloatHistogram::default()
+            })),
+        };
+        let verdict = self.judge((series, slot), start_t, |s| s.last_is_histogram(&zero));
+        if matches!(verdict, Ok(verdict) if verdict != Verdict::OutOfOrder) {
+            let (t, start_t) = (start_t, 0);
+            let staged = StagedHistogram { series_ref: series.0, slot, t, start_t, value: zero };
+            self.staged.push_histogram(staged);
+        }
+        Ok(())
+    }
+
     fn stage_histogram(
         &mut self,
         series: SeriesRef,
@@ -235,15 +282,27 @@ impl Appender for HeadAppender {
         start_t: i64,
         value: Value<'_>,
     ) -> Result<(), AppendError> {
+        let has_zero = start_t != 0 && self.head.options.start_times_as_zeros;
         match value {
-            Value::Float(v) => self.append_float(series, t, start_t, v),
+            Value::Float(v) => {
+                if has_zero {
+                    self.append_zero(series, t, start_t, value)?;
+                }
+                self.append_float(series, t, start_t, v)
+            }
             Value::Histogram(h) => {
                 h.validate().map_err(AppendError::InvalidHistogram)?;
+                if has_zero {
+                    self.append_zero(series, t, start_t, value)?;
+                }
                 let value = HistogramValue::Integer(Box::new(h.clone()));
                 self.stage_histogram(series, t, start_t, value)
             }
             Value::FloatHistogram(h) => {
                 h.validate().map_err(AppendError::InvalidHistogram)?;
+                if has_zero {
+                    self.append_zero(series, t, start_t, value)?;
+                }
                 self.stage_histogram(series, t, start_t, HistogramValue::Float(Box::new(h.clone())))
             }
         }

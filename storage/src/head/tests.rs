@@ -204,3 +204,58 @@ fn an_open_chunk_that_is_out_of_order_is_not_restored() {
         assert!(!restored(encoding, &[], 10, 30));
     }
 }
+
+/// A start time becomes a zero where the series has nothing at that time or later; late zeros are
+/// let go even where late samples are not.
+#[test]
+fn start_times_become_zeros() {
+    let runtime = RuntimeOptions { out_of_order_window_ms: 60_000, ..RuntimeOptions::default() };
+    let head = head(Options { start_times_as_zeros: true, runtime, ..Options::default() });
+    let append = |added: &[(i64, i64, f64)]| {
+        let mut app = head.appender(AppendOptions::default());
+        let series = app.series(&labels(0)).unwrap();
+        for (t, start, v) in added {
+            app.append(series, *t, *start, Value::Float(*v)).unwrap();
+        }
+        app.commit().unwrap();
+        samples(&HeadView::new(head.clone(), i64::MIN), 0)
+    };
+    // Before what the head begins with, later than the sample: no zero.
+    assert_eq!(append(&[(10_000_000, 1, 1.0)]), [(10_000_000, 1.0)]);
+    append(&[(10_000_100, 10_000_100, 2.0), (10_000_200, 10_000_300, 3.0)]);
+    let mut want = vec![(10_000_000, 1.0), (10_000_100, 2.0), (10_000_200, 3.0)];
+    // At the last sample, before it.
+    want.extend([(10_000_300, 4.0), (10_000_400, 5.0)]);
+    let at_last = [(10_000_300, 10_000_200, 4.0), (10_000_400, 10_000_150, 5.0)];
+    assert_eq!(append(&at_last), want);
+    // Behind the last sample; those that follow have the same beginning.
+    append(&[(10_000_600, 10_000_500, 6.0), (10_000_700, 10_000_500, 7.0)]);
+    want.extend([(10_000_500, 0.0), (10_000_600, 6.0), (10_000_700, 7.0), (10_000_800, 8.0)]);
+    assert_eq!(append(&[(10_000_800, 10_000_500, 8.0)]), want);
+}
+
+/// As in Prometheus: name and value behind their lengths, which take a byte or, from 255 on, four;
+/// times the series that have them.
+#[test]
+fn memory_by_label_name() {
+    let head = head(Options::default());
+    let mut app = head.appender(AppendOptions::default());
+    let long = "x".repeat(255);
+    for i in ["1", "22"] {
+        for value in ["a", long.as_str()] {
+            let labels = Labels::from_pairs([("__name__", "m"), ("i", i), ("long", value)]);
+            let series = app.series(&labels).unwrap();
+            app.append(series, 1000, 0, Value::Float(1.0)).unwrap();
+        }
+    }
+    app.commit().unwrap();
+    let found = |limit| -> Vec<(String, u64)> {
+        let stats = head.stats(limit).memory_by_label_name;
+        stats.into_iter().map(|count| (count.name, count.count)).collect()
+    };
+    let long = ("long".to_owned(), 2 * (5 + 2) + 2 * (5 + 4 + 255));
+    let name = ("__name__".to_owned(), 4 * (9 + 2));
+    let i = ("i".to_owned(), 2 * (2 + 2) + 2 * (2 + 3));
+    assert_eq!(found(10), [long.clone(), name.clone(), i]);
+    assert_eq!(found(2), [long, name]);
+}

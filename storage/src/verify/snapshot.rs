@@ -224,17 +224,25 @@ impl<'a> Own<'a> {
     fn mapped(&self, series: u64, chunk: &MappedChunk) -> Result<(), String> {
         let at = chunk.chunk_ref;
         let (file, offset) = (at >> 32, at & u64::from(u32::MAX));
-        match self.around.chunks.get(&at) {
-            None => Err(format!("no chunk at offset {offset} of head chunk file {file}")),
-            Some(HeadChunk { series: of, range, encoding, samples })
-                if *of != series
-                    || *range != TimeRange { min: chunk.min_t, max: chunk.max_t() }
-                    || *encoding != chunk.encoding
-                    || *samples != usize::from(chunk.samples) =>
-            {
-                Err(format!("another chunk at offset {offset} of head chunk file {file}"))
-            }
-            Some(_) => Ok(()),
+        let Some(found) = self.around.chunks.get(&at) else {
+            return Err(format!("no chunk at offset {offset} of head chunk file {file}"));
+        };
+        // A series may have been written under another reference, which its labels had before.
+        let refs = self.around.refs;
+        let labels = (refs.get(&found.series), refs.get(&series));
+        if let (Some(of), Some(own)) = labels
+            && of != own
+        {
+            let of = found.series;
+            let text = format!("chunk of series {of} at offset {offset} of head chunk file {file}");
+            return Err(text);
+        }
+        let HeadChunk { range, encoding, samples, .. } = *found;
+        let same = (range.min, range.max, encoding) == (chunk.min_t, chunk.max_t(), chunk.encoding)
+            && samples == usize::from(chunk.samples);
+        match same {
+            true => Ok(()),
+            false => Err(format!("another chunk at offset {offset} of head chunk file {file}")),
         }
     }
 

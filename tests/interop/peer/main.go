@@ -165,6 +165,8 @@ func (p *peer) run(s *step) error {
 		return p.db.CleanTombstones()
 	case "maintain":
 		return p.db.Compact(p.ctx)
+	case "stale":
+		return p.db.CompactStaleHead()
 	case "snapshot":
 		return p.db.Snapshot(s.Dir, s.WithHead)
 	case "dump":

@@ -4,7 +4,7 @@
 //!
 //! What must hold: what was acknowledged is there after every restart (the log is synced before each
 //! acknowledgement), with its value; nothing that was never written, or was deleted, appears; a
-//! start without faults always succeeds. After a flipped bit: no wrong value; what is missing was
+//! start without faults always succeeds; what a clean stop leaves is without a fault for `verify`. After a flipped bit: no wrong value; what is missing was
 //! reported by name; a start that is refused has destroyed nothing.
 //!
 //! `EPIMETHEUS_SIM_SEEDS=FROM..TO` runs other seeds than the few hundred of `cargo test`.
@@ -28,6 +28,7 @@ use crate::db::{
 };
 use crate::fs::sim::Faults;
 use crate::fs::{FileKind, Fs, SimFs};
+use crate::verify::{Severity, verify};
 
 const DIR: &str = "/data";
 const MINUTE: i64 = 60_000;
@@ -45,7 +46,7 @@ type Known = BTreeMap<u64, BTreeMap<i64, Fate>>;
 /// Series → time → what was read.
 type Read = BTreeMap<u64, BTreeMap<i64, u64>>;
 
-fn seeds(some: Range<u64>) -> Range<u64> {
+pub(super) fn seeds(some: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("EPIMETHEUS_SIM_SEEDS") else { return some };
     let (from, to) = text.split_once("..").expect("EPIMETHEUS_SIM_SEEDS=FROM..TO");
     from.parse().unwrap()..to.parse().unwrap()
@@ -370,9 +371,14 @@ impl World {
         let db = self.db.take().unwrap();
         let how = self.rng.below(3);
         self.note(format!("restart: {}", ["close", "kill", "power cut"][how as usize]));
-        if how == 0 {
-            // A close that fails is a kill.
-            let _ = db.close();
+        if how == 0 && db.close().is_ok() && !self.faulty && !self.fs.stopped() {
+            // A close that fails is a kill. What a good one leaves is without a fault.
+            let fs: Arc<dyn Fs> = self.fs.clone();
+            let mut faults = Vec::new();
+            let counts = verify(&fs, Path::new(DIR), &mut |finding| {
+                faults.extend((finding.severity == Severity::Fault).then(|| finding.text.clone()));
+            });
+            assert!(counts.is_ok() && faults.is_empty(), "after a close: {faults:#?}");
         }
         // A machine that stopped in the middle of a call has lost its memory.
         let crash = how == 2 || self.fs.stopped();
