@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
-use crate::chunkfile::StoredChunk;
+use crate::chunkfile::{ReadChunk, StoredChunk};
+use crate::index::LabelNumber;
 
 /// Names a series inside one source. For a block it is the entry's offset in the index divided by
 /// 16, for the head its slot; both fit posting lists.
@@ -17,11 +18,14 @@ pub type SeriesIds = Arc<Vec<SeriesId>>;
 /// The distinct strings of a source's labels, ascending.
 pub type Symbols<'a> = Box<dyn Iterator<Item = Result<Cow<'a, str>, QueryError>> + 'a>;
 
-/// A chunk for compaction: as it lies in a mapped segment, or made of what was stored.
-#[derive(Clone, Debug)]
+/// A chunk for compaction.
+#[derive(Clone)]
 pub enum SourceChunk<'a> {
-    /// Its checksum was right.
+    /// As it lies in a mapped segment. Its checksum was right.
     Stored(TimeRange, StoredChunk<'a>),
+    /// As it lies in a piece read of a segment. Its checksum was right.
+    Read(TimeRange, ReadChunk),
+    /// Made of what was stored.
     Made(EncodedChunk),
 }
 
@@ -29,8 +33,17 @@ impl SourceChunk<'_> {
     /// First and last sample time, inclusive.
     pub fn range(&self) -> TimeRange {
         match self {
-            SourceChunk::Stored(range, _) => *range,
+            SourceChunk::Stored(range, _) | SourceChunk::Read(range, _) => *range,
             SourceChunk::Made(made) => made.range,
+        }
+    }
+
+    /// How it is stored, unless it was made.
+    pub fn stored(&self) -> Option<StoredChunk<'_>> {
+        match self {
+            SourceChunk::Stored(_, stored) => Some(*stored),
+            SourceChunk::Read(_, read) => Some(read.stored()),
+            SourceChunk::Made(_) => None,
         }
     }
 
@@ -38,18 +51,21 @@ impl SourceChunk<'_> {
     pub fn parts(&self) -> (u8, &[u8]) {
         match self {
             SourceChunk::Stored(_, stored) => (stored.encoding, stored.data),
+            SourceChunk::Read(_, read) => {
+                let stored = read.stored();
+                (stored.encoding, stored.data)
+            }
             SourceChunk::Made(made) => (made.encoding, &made.data),
         }
     }
 
     /// The chunk with bytes of its own.
     pub fn into_owned(self) -> EncodedChunk {
-        match self {
-            SourceChunk::Stored(range, stored) => {
-                EncodedChunk { range, encoding: stored.encoding, data: stored.data.to_vec() }
-            }
-            SourceChunk::Made(made) => made,
+        if let SourceChunk::Made(made) = self {
+            return made;
         }
+        let (encoding, data) = self.parts();
+        EncodedChunk { range: self.range(), encoding, data: data.to_vec() }
     }
 }
 
@@ -183,5 +199,19 @@ pub trait BlockReader: Send + Sync {
     ) -> Result<(), QueryError> {
         out.extend(self.chunks(id, range)?.into_iter().map(SourceChunk::Made));
         Ok(())
+    }
+
+    /// Appends the labels of a series as they are stored, numbered by the places of their strings
+    /// in [`symbols`](Self::symbols), and what [`stored_chunks`](Self::stored_chunks) gives.
+    /// `false`, and nothing, when this source does not know its labels by number.
+    fn numbered_series<'a>(
+        &'a self,
+        id: SeriesId,
+        range: TimeRange,
+        labels: &mut Vec<LabelNumber>,
+        chunks: &mut Vec<SourceChunk<'a>>,
+    ) -> Result<bool, QueryError> {
+        let _ = (id, range, labels, chunks);
+        Ok(false)
     }
 }

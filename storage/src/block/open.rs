@@ -2,12 +2,12 @@
 //! that shares the mapped files, so whoever reads the old one goes on seeing what it saw.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use model::{CancelToken, Matcher, QueryError, TimeRange};
 
 use super::meta::{BlockMeta, META_FILENAME};
-use crate::chunkfile;
+use crate::chunkfile::{self, ReadAhead};
 use crate::file_error::FileError;
 use crate::fs::{FileKind, Fs, atomic};
 use crate::index::{ChunkMeta, IndexReader};
@@ -30,6 +30,8 @@ pub struct Block {
     pub(super) chunks: Arc<chunkfile::Reader>,
     pub(super) tombstones: Arc<Tombstones>,
     pub(super) cache: Arc<PostingsCache>,
+    /// Reads the chunks for a merge, when they are not to come from their mapping.
+    pub(super) ahead: Option<Mutex<ReadAhead>>,
     meta_bytes: u64,
     tombstone_bytes: u64,
 }
@@ -50,6 +52,7 @@ impl Block {
             chunks: Arc::new(chunks),
             tombstones: Arc::new(tombstones),
             cache: Arc::new(PostingsCache::new(CACHE_BYTES)),
+            ahead: None,
             meta_bytes,
             tombstone_bytes,
         })
@@ -151,6 +154,12 @@ impl Block {
         Ok(fs.sync_dir(parent).map_err(FileError::io("sync", parent))?)
     }
 
+    /// The block with its chunks read past the page cache when it is merged: front to back, once.
+    pub fn read_ahead(&self, fs: &Arc<dyn Fs>) -> Block {
+        let ahead = ReadAhead::new(fs.clone(), self.chunks.clone());
+        Block { ahead: Some(Mutex::new(ahead)), ..self.share() }
+    }
+
     fn share(&self) -> Block {
         Block {
             dir: self.dir.clone(),
@@ -159,6 +168,7 @@ impl Block {
             chunks: self.chunks.clone(),
             tombstones: self.tombstones.clone(),
             cache: self.cache.clone(),
+            ahead: None,
             meta_bytes: self.meta_bytes,
             tombstone_bytes: self.tombstone_bytes,
         }

@@ -1,9 +1,11 @@
 //! Chunk segments of a block: `chunks/000001`, `chunks/000002`, … written once, in the order of the
 //! index, and mapped. Layout in `docs/format/chunks.md`.
 
+mod read_ahead;
 mod reader;
 mod writer;
 
+pub use read_ahead::{ReadAhead, ReadChunk};
 pub use reader::{Reader, StoredChunk};
 pub use writer::{DEFAULT_SEGMENT_BYTES, Writer};
 

@@ -19,7 +19,7 @@ struct Segment {
 }
 
 /// Bytes of the checksum behind a chunk.
-const CRC_LEN: usize = 4;
+pub(super) const CRC_LEN: usize = 4;
 
 /// A chunk as it lies in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub struct StoredChunk<'a> {
     /// Encoding byte, not looked at.
     pub encoding: u8,
     pub data: &'a [u8],
-    /// All bytes of its segment.
-    segment: &'a [u8],
+    /// All bytes of its segment, or of a piece of it.
+    pub(super) segment: &'a [u8],
     /// Where it lies in there: from, to.
-    place: (usize, usize),
+    pub(super) place: (usize, usize),
     /// Offset behind the chunk: where the next one of the segment starts.
     pub end: u32,
 }
@@ -135,26 +135,17 @@ impl Reader {
 impl Segment {
     fn chunk(&self, offset: u32) -> Result<StoredChunk<'_>, FileError> {
         let bytes = (*self.bytes).as_ref();
-        let entry = bytes.get(offset as usize..).unwrap_or_default();
-        let (read, stored) = parse(entry).map_err(|_| {
-            let available = bytes.len();
-            let reason = format!(
-                "segment doesn't include enough bytes to read the chunk, available:{available}"
-            );
+        stored(bytes, offset as usize, 0).map_err(|fault| {
+            let reason = match fault {
+                Fault::Short => format!(
+                    "segment doesn't include enough bytes to read the chunk, available:{}",
+                    bytes.len()
+                ),
+                Fault::Checksum { stored, actual } => {
+                    format!("checksum mismatch expected:{stored:x}, actual:{actual:x}")
+                }
+            };
             self.corrupt(u64::from(offset), reason)
-        })?;
-        let actual = crc32c(read.checked);
-        if actual != stored {
-            let reason = format!("checksum mismatch expected:{stored:x}, actual:{actual:x}");
-            return Err(self.corrupt(u64::from(offset), reason));
-        }
-        let end = offset as usize + read.len;
-        Ok(StoredChunk {
-            encoding: read.encoding,
-            data: read.data,
-            segment: bytes,
-            place: (offset as usize, end),
-            end: u32::try_from(end).unwrap_or(u32::MAX),
         })
     }
 
@@ -162,6 +153,35 @@ impl Segment {
     fn corrupt(&self, offset: u64, reason: String) -> FileError {
         FileError::Corrupt { what: WHAT, path: self.path.clone(), offset, reason }
     }
+}
+
+/// Why there is no chunk at a place.
+pub(super) enum Fault {
+    /// Bytes end before it does.
+    Short,
+    Checksum {
+        stored: u32,
+        actual: u32,
+    },
+}
+
+/// The chunk at `place` of `bytes`, which lie at `offset` of a segment; the checksum is verified.
+#[inline]
+pub(super) fn stored(bytes: &[u8], place: usize, offset: u64) -> Result<StoredChunk<'_>, Fault> {
+    let entry = bytes.get(place..).unwrap_or_default();
+    let (read, stored) = parse(entry).map_err(|_| Fault::Short)?;
+    let actual = crc32c(read.checked);
+    if actual != stored {
+        return Err(Fault::Checksum { stored, actual });
+    }
+    let end = place + read.len;
+    Ok(StoredChunk {
+        encoding: read.encoding,
+        data: read.data,
+        segment: bytes,
+        place: (place, end),
+        end: u32::try_from(offset + end as u64).unwrap_or(u32::MAX),
+    })
 }
 
 struct Parsed<'a> {

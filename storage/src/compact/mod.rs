@@ -1,9 +1,11 @@
 //! Compaction: what to merge, what to throw away, and writing the merge.
 
 mod join;
+mod merge;
 mod overlap;
 mod plan;
 mod retention;
+mod symbols;
 mod write;
 
 pub use overlap::{Overlap, overlaps};

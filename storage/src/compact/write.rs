@@ -5,21 +5,21 @@
 //! another source or reach over the block's ends. The block appears under its name when all of it is
 //! durable; before, and after an error, there is nothing.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{CancelToken, Columns, EncodedChunk, Labels, QueryError, TimeRange};
+use model::{CancelToken, Columns, EncodedChunk, QueryError, TimeRange};
 
 use super::join::join_short;
+use super::merge::{Series, SeriesMerge};
+use super::symbols::Symbols;
 use crate::block::{BlockMeta, BlockStats, CHUNKS_DIR, INDEX_FILENAME, TMP_FOR_CREATION};
-use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
-use crate::chunkfile;
+use crate::chunk::{self, ChunkError, ChunkRef, CutRule, EncodeOptions, Encoding};
+use crate::chunkfile::{self, StoredChunk};
 use crate::file_error::FileError;
 use crate::fs::{Caching, Fs, atomic};
-use crate::index::{ChunkMeta, IndexWriteError, IndexWriter, SymbolSet};
-use crate::read::{Part, in_label_order, merge_chunks, merge_series};
+use crate::index::{ChunkMeta, IndexWriteError, IndexWriter};
+use crate::read::{in_label_order, merge_chunks};
 use crate::source::{BlockReader, SeriesId, SourceChunk};
 use crate::tombstones::{self, Tombstones};
 
@@ -125,22 +125,20 @@ fn write_files(
 
     let range = TimeRange { min: meta.min_time, max: meta.max_time.saturating_sub(1) };
     let lists = select(sources, range, cancel)?;
-    let symbols = collect_symbols(sources, &lists)?;
+    let symbols = Symbols::collect(sources, &lists)?;
     let mut writer = Writer {
-        sources,
         range,
         options,
         chunks: chunkfile::Writer::new(fs.clone(), &dir.join(CHUNKS_DIR), options.segment_bytes)?
             .with_caching(options.caching),
-        index: IndexWriter::create(&**fs, &dir.join(INDEX_FILENAME), symbols)?,
+        index: IndexWriter::create(&**fs, &dir.join(INDEX_FILENAME), symbols.set)?,
         stats: BlockStats::default(),
-        gathered: Vec::new(),
         metas: Vec::new(),
     };
-    merge_series(sources, lists, cancel, |labels, parts| {
-        writer.series(labels, parts)?;
-        Ok::<bool, CompactError>(true)
-    })?;
+    let mut merge = SeriesMerge::new(sources, lists, &symbols.maps, range);
+    while let Some(mut series) = merge.next(writer.index.symbols(), cancel)? {
+        writer.series(&mut series)?;
+    }
     writer.chunks.finish()?;
     writer.index.finish(cancel)?;
     if writer.stats.num_samples == 0 {
@@ -170,163 +168,83 @@ fn select(
     sources.iter().map(ids).collect()
 }
 
-type SymbolIter<'a> = Box<dyn Iterator<Item = Result<Cow<'a, str>, QueryError>> + 'a>;
-
-/// The strings of all sources: what a source says it has, else what its selected series have.
-fn collect_symbols(
-    sources: &[Arc<dyn BlockReader>],
-    lists: &[Vec<SeriesId>],
-) -> Result<SymbolSet, CompactError> {
-    let mut iterators: Vec<SymbolIter<'_>> = Vec::with_capacity(sources.len());
-    for (source, ids) in sources.iter().zip(lists) {
-        iterators.push(match source.symbols() {
-            Some(symbols) => symbols,
-            None => Box::new(symbols_of(&**source, ids)?.into_iter().map(|s| Ok(Cow::Owned(s)))),
-        });
-    }
-    let merged = MergedSymbols::new(iterators);
-    Ok(SymbolSet::from_sorted(merged.map(|s| s.map_err(SymbolSource::Read)))?)
-}
-
-/// Either way to fail while symbols are gathered.
-enum SymbolSource {
-    Read(QueryError),
-    Symbol(crate::index::SymbolError),
-}
-
-impl From<crate::index::SymbolError> for SymbolSource {
-    fn from(error: crate::index::SymbolError) -> SymbolSource {
-        SymbolSource::Symbol(error)
-    }
-}
-
-impl From<SymbolSource> for CompactError {
-    fn from(error: SymbolSource) -> CompactError {
-        match error {
-            SymbolSource::Read(error) => error.into(),
-            SymbolSource::Symbol(error) => IndexWriteError::Symbol(error).into(),
-        }
-    }
-}
-
-fn symbols_of(source: &dyn BlockReader, ids: &[SeriesId]) -> Result<Vec<String>, QueryError> {
-    // Prometheus's head has it from the name and value of its list of all series.
-    let mut found: HashSet<String> = HashSet::from([String::new()]);
-    for id in ids {
-        for (name, value) in source.labels(*id)?.iter() {
-            for text in [name, value] {
-                if !found.contains(text) {
-                    found.insert(text.to_owned());
-                }
-            }
-        }
-    }
-    let mut symbols: Vec<String> = found.into_iter().collect();
-    symbols.sort_unstable();
-    Ok(symbols)
-}
-
-/// The union of ascending iterators, ascending; what several have comes several times.
-struct MergedSymbols<'a> {
-    heads: Vec<(Cow<'a, str>, SymbolIter<'a>)>,
-    failed: Option<QueryError>,
-}
-
-impl<'a> MergedSymbols<'a> {
-    fn new(iterators: Vec<SymbolIter<'a>>) -> MergedSymbols<'a> {
-        let mut merged = MergedSymbols { heads: Vec::new(), failed: None };
-        iterators.into_iter().for_each(|iterator| merged.push(iterator));
-        merged
-    }
-
-    fn push(&mut self, mut iterator: SymbolIter<'a>) {
-        match iterator.next() {
-            Some(Ok(symbol)) => self.heads.push((symbol, iterator)),
-            Some(Err(error)) => self.failed = Some(error),
-            None => {}
-        }
-    }
-}
-
-impl<'a> Iterator for MergedSymbols<'a> {
-    type Item = Result<Cow<'a, str>, QueryError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = self.failed.take() {
-            self.heads.clear();
-            return Some(Err(error));
-        }
-        // Few sources: looking at every head costs less than keeping them in order.
-        let least = (0..self.heads.len()).min_by(|a, b| self.heads[*a].0.cmp(&self.heads[*b].0))?;
-        let (symbol, iterator) = self.heads.swap_remove(least);
-        self.push(iterator);
-        Some(Ok(symbol))
-    }
-}
-
 struct Writer<'a> {
-    sources: &'a [Arc<dyn BlockReader>],
     range: TimeRange,
     options: &'a WriteOptions<'a>,
     chunks: chunkfile::Writer,
     index: IndexWriter,
     stats: BlockStats,
     /// Of the series being written, like the next one.
-    gathered: Vec<SourceChunk<'a>>,
     metas: Vec<ChunkMeta>,
 }
 
-impl<'a> Writer<'a> {
-    fn series(&mut self, labels: &Labels, parts: &[Part]) -> Result<(), CompactError> {
-        let mut gathered = std::mem::take(&mut self.gathered);
-        gathered.clear();
+impl Writer<'_> {
+    fn series(&mut self, series: &mut Series<'_, '_>) -> Result<(), CompactError> {
         self.metas.clear();
-        self.gather(parts, &mut gathered)?;
-        // Sources come in order of time, so one behind the other is the common case.
-        let apart = gathered.is_sorted_by(|a, b| a.range().max < b.range().min);
-        if parts.len() > 1 && !apart {
-            let merged = self.merged(parts)?;
-            gathered.clear();
-            gathered.extend(merged.into_iter().map(SourceChunk::Made));
-        } else if gathered.len() > 1 && self.options.join_samples > 0 {
-            join_short(&mut gathered, self.options.join_samples)?;
+        series.each_part(|chunks| self.trim_all(chunks))?;
+        if series.parts() == 1 && self.options.join_samples > 0 {
+            series.each_part(|chunks| Ok(join_short(chunks, self.options.join_samples)?))?;
         }
-        for one in &gathered {
-            self.chunk(one)?;
+        if !series.each_in_turn(|chunks| self.part(chunks))? {
+            let mut lists = Vec::with_capacity(series.parts());
+            series.each_part(|chunks| {
+                lists.push(chunks.drain(..).map(SourceChunk::into_owned).collect());
+                Ok(())
+            })?;
+            for one in merge_chunks(lists, self.options.xor2)? {
+                self.chunk(&SourceChunk::Made(one))?;
+            }
         }
-        self.gathered = gathered;
         if self.metas.is_empty() {
             return Ok(());
         }
-        self.index.add_series(labels, &self.metas)?;
+        self.index.add_numbered(series.labels(), &self.metas)?;
         self.stats.num_series += 1;
         Ok(())
     }
 
-    /// Appends the chunks of `parts`, one part behind the other.
-    fn gather(&self, parts: &[Part], out: &mut Vec<SourceChunk<'a>>) -> Result<(), CompactError> {
-        for part in parts {
-            let start = out.len();
-            let source: &'a dyn BlockReader = &*self.sources[part.source as usize];
-            source.stored_chunks(part.id, self.range, out)?;
-            if out.iter().skip(start).any(|c| self.reaches_over(c.range())) {
-                for one in out.split_off(start) {
-                    out.extend(self.trim(one)?);
-                }
+    /// Takes what lies outside the block's span from the chunks of a part.
+    fn trim_all<'c>(&self, chunks: &mut Vec<SourceChunk<'c>>) -> Result<(), CompactError> {
+        if chunks.iter().any(|c| self.reaches_over(c.range())) {
+            for one in std::mem::take(chunks) {
+                chunks.extend(self.trim(one)?);
             }
         }
         Ok(())
     }
 
-    /// The chunks of parts that overlap, merged.
-    fn merged(&self, parts: &[Part]) -> Result<Vec<EncodedChunk>, CompactError> {
-        let mut lists = Vec::with_capacity(parts.len());
-        for part in parts {
-            let mut chunks = Vec::new();
-            self.gather(std::slice::from_ref(part), &mut chunks)?;
-            lists.push(chunks.into_iter().map(SourceChunk::into_owned).collect());
+    /// Writes the chunks of a part, those that lie one behind the other with one copy.
+    fn part(&mut self, chunks: &[SourceChunk<'_>]) -> Result<(), CompactError> {
+        let mut rest = chunks;
+        while let Some((first, _)) = rest.split_first() {
+            let run = run_len(rest);
+            if run > 1 && self.run(rest.get(..run).unwrap_or_default())? {
+                rest = rest.get(run..).unwrap_or_default();
+            } else {
+                self.chunk(first)?;
+                rest = rest.get(1..).unwrap_or_default();
+            }
         }
-        Ok(merge_chunks(lists, self.options.xor2)?)
+        Ok(())
+    }
+
+    /// Writes and counts stored chunks that lie one behind the other; `false`, and nothing happens,
+    /// when the segment may not have room for all.
+    fn run(&mut self, chunks: &[SourceChunk<'_>]) -> Result<bool, CompactError> {
+        let (first, last) = (chunks.first(), chunks.last());
+        let Some(entries) = first
+            .and_then(SourceChunk::stored)
+            .zip(last.and_then(SourceChunk::stored))
+            .map(|(first, last)| first.entries_to(&last))
+        else {
+            return Ok(false);
+        };
+        let Some(mut reference) = self.chunks.copy_run(entries)? else { return Ok(false) };
+        for one in chunks {
+            self.count(one, reference)?;
+            reference.0 += one.stored().map_or(0, |stored| stored.entry().len() as u64);
+        }
+        Ok(true)
     }
 
     fn reaches_over(&self, range: TimeRange) -> bool {
@@ -334,7 +252,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A chunk without the samples outside the block's span; `None` when none is left.
-    fn trim(&self, chunk: SourceChunk<'a>) -> Result<Option<SourceChunk<'a>>, ChunkError> {
+    fn trim<'c>(&self, chunk: SourceChunk<'c>) -> Result<Option<SourceChunk<'c>>, ChunkError> {
         if !self.reaches_over(chunk.range()) {
             return Ok(Some(chunk));
         }
@@ -349,10 +267,15 @@ impl<'a> Writer<'a> {
     /// Writes and counts a chunk.
     fn chunk(&mut self, one: &SourceChunk<'_>) -> Result<(), CompactError> {
         let (encoding, data) = one.parts();
-        let reference = match one {
-            SourceChunk::Stored(_, stored) => self.chunks.copy(stored)?,
-            SourceChunk::Made(_) => self.chunks.write(encoding, data)?,
+        let reference = match one.stored() {
+            Some(stored) => self.chunks.copy(&stored)?,
+            None => self.chunks.write(encoding, data)?,
         };
+        self.count(one, reference)
+    }
+
+    fn count(&mut self, one: &SourceChunk<'_>, reference: ChunkRef) -> Result<(), CompactError> {
+        let (encoding, data) = one.parts();
         self.metas.push(ChunkMeta { range: one.range(), reference });
         let samples = chunk::num_samples(encoding, data)?;
         if let Some(on_chunk) = self.options.on_chunk {
@@ -367,6 +290,23 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
+}
+
+/// How many of the first of `chunks` lie one behind the other in one segment as they would be
+/// written.
+fn run_len(chunks: &[SourceChunk<'_>]) -> usize {
+    let mut before: Option<StoredChunk<'_>> = None;
+    let mut len = 0;
+    for one in chunks {
+        match one.stored() {
+            Some(stored) if stored.is_canonical() && before.is_none_or(|b| stored.follows(&b)) => {
+                before = Some(stored);
+                len += 1;
+            }
+            _ => break,
+        }
+    }
+    len
 }
 
 #[cfg(test)]

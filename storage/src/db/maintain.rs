@@ -178,8 +178,14 @@ impl Db {
         let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
         let overlapping = metas.windows(2).any(|w| w[1].min_time < w[0].max_time);
         let meta = BlockMeta::merge(self.new_ulid(), &metas);
-        let sources: Vec<Arc<dyn BlockReader>> =
-            blocks.iter().map(|b| b.clone() as Arc<dyn BlockReader>).collect();
+        // What was merged before was written past the page cache, and is read so.
+        let source = |block: &Arc<Block>| -> Arc<dyn BlockReader> {
+            match block.meta().compaction.level {
+                ..=1 => block.clone(),
+                _ => Arc::new(block.read_ahead(&self.env.fs)),
+            }
+        };
+        let sources: Vec<Arc<dyn BlockReader>> = blocks.iter().map(source).collect();
         let fs = self.env.fs.as_ref();
         match self.write(&sources, meta) {
             Ok(true) => {}

@@ -37,9 +37,11 @@ impl Fs for FrozenFs {
         self.inner.open(path, mode)
     }
 
-    fn create_uncached(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.change(path)?;
-        self.inner.create_uncached(path)
+    fn open_uncached(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        if mode != OpenMode::Read {
+            self.change(path)?;
+        }
+        self.inner.open_uncached(path, mode)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

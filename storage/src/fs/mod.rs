@@ -28,6 +28,10 @@ pub use stream::{Caching, Stream};
 /// file has been removed in between.
 pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
+/// Offset, length and memory of what goes past the page cache are multiples of this. A disk's blocks
+/// are no larger.
+pub const BLOCK_BYTES: usize = 4096;
+
 /// How [`Fs::open`] opens a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -104,8 +108,8 @@ pub trait File: Send + Sync {
     /// what was written since the last success, and a later success says nothing about it.
     fn sync(&self) -> io::Result<()>;
 
-    /// What is written from here on may have any length, offset and place in memory, whatever
-    /// [`Fs::create_uncached`] asked for.
+    /// Reads and writes from here on may have any length, offset and place in memory, also when
+    /// [`Fs::open_uncached`] opened the file.
     fn use_page_cache(&self) -> io::Result<()> {
         Ok(())
     }
@@ -156,11 +160,10 @@ pub trait Fs: Send + Sync {
     /// Opens a file. A new directory entry is durable only after `sync_dir` of its directory.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
 
-    /// Makes a file that must not exist yet, for writing past the page cache where the system can.
-    /// Writes are then whole blocks of 4096 bytes in memory that is aligned so, or refused as
-    /// `InvalidInput`; [`Stream`] sees to it.
-    fn create_uncached(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.open(path, OpenMode::CreateNew)
+    /// Opens a file past the page cache where the system can. Reads and writes are then whole
+    /// blocks of [`BLOCK_BYTES`] in memory that is aligned so, or refused as `InvalidInput`.
+    fn open_uncached(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        self.open(path, mode)
     }
 
     /// Makes a directory and its missing parents; one that exists is fine.

@@ -59,6 +59,19 @@ impl File for RealFile {
     }
 }
 
+fn open(path: &Path, mode: OpenMode) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    match mode {
+        OpenMode::Read => &mut options,
+        OpenMode::Write => options.write(true),
+        OpenMode::Create => options.write(true).create(true).truncate(false),
+        OpenMode::CreateNew => options.write(true).create_new(true),
+        OpenMode::Truncate => options.write(true).create(true).truncate(true),
+    };
+    options.open(path)
+}
+
 fn kind(file_type: fs::FileType) -> FileKind {
     if file_type.is_file() {
         FileKind::File
@@ -71,22 +84,13 @@ fn kind(file_type: fs::FileType) -> FileKind {
 
 impl Fs for RealFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true);
-        match mode {
-            OpenMode::Read => &mut options,
-            OpenMode::Write => options.write(true),
-            OpenMode::Create => options.write(true).create(true).truncate(false),
-            OpenMode::CreateNew => options.write(true).create_new(true),
-            OpenMode::Truncate => options.write(true).create(true).truncate(true),
-        };
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(Arc::new(RealFile(open(path, mode)?)))
     }
 
-    fn create_uncached(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+    fn open_uncached(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let file = open(path, mode)?;
         let flags = rustix::fs::fcntl_getfl(&file)?;
-        // A file system that cannot write so says it here, and its files are cached.
+        // A file system that has no such files says it here.
         match rustix::fs::fcntl_setfl(&file, flags | OFlags::DIRECT) {
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Arc::new(RealFile(file))),
             Err(error) => Err(error.into()),

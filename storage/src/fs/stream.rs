@@ -7,13 +7,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{File, Fs, OpenMode};
+use super::{BLOCK_BYTES, File, Fs, OpenMode};
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
-/// Offset, length and memory of writes past the page cache are multiples of a disk's block, which
-/// is no larger.
-const ALIGN: usize = 4096;
 
 /// Whether a file's bytes are kept in the page cache when they are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub struct Stream {
     buffer: Vec<u8>,
     /// First aligned byte of `buffer`; those before it are not part of the file.
     start: usize,
-    /// Offset in the file of `start`, a multiple of `ALIGN`.
+    /// Offset in the file of `start`, a multiple of `BLOCK_BYTES`.
     written: u64,
 }
 
@@ -41,10 +38,10 @@ impl Stream {
     pub fn create(fs: &dyn Fs, path: &Path, caching: Caching) -> io::Result<Stream> {
         let file = match caching {
             Caching::Cached => fs.open(path, OpenMode::CreateNew)?,
-            Caching::Uncached => fs.create_uncached(path)?,
+            Caching::Uncached => fs.open_uncached(path, OpenMode::CreateNew)?,
         };
-        let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER_BYTES + ALIGN);
-        let start = buffer.as_ptr().align_offset(ALIGN).min(ALIGN);
+        let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER_BYTES + BLOCK_BYTES);
+        let start = buffer.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES);
         buffer.resize(start, 0);
         Ok(Stream { file, buffer, start, written: 0 })
     }
@@ -80,7 +77,7 @@ impl Stream {
 
     /// Writes what is whole blocks.
     fn flush(&mut self) -> io::Result<()> {
-        let end = self.buffer.len() - (self.buffer.len() - self.start) % ALIGN;
+        let end = self.buffer.len() - (self.buffer.len() - self.start) % BLOCK_BYTES;
         let whole = self.buffer.get(self.start..end).unwrap_or_default();
         match self.file.write_all_at(whole, self.written) {
             // The system opened the file so, but does not write it so; or it wrote a part that
@@ -118,9 +115,9 @@ mod tests {
         for (at, sizes) in [
             &[][..],
             &[1, 2, 3],
-            &[ALIGN, ALIGN, BUFFER_BYTES],
+            &[BLOCK_BYTES, BLOCK_BYTES, BUFFER_BYTES],
             &[BUFFER_BYTES - 1, 2, BUFFER_BYTES],
-            &[3 * BUFFER_BYTES + 5, 7, 0, ALIGN - 12],
+            &[3 * BUFFER_BYTES + 5, 7, 0, BLOCK_BYTES - 12],
         ]
         .into_iter()
         .enumerate()

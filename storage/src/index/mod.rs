@@ -6,6 +6,7 @@
 //! says which offset is wrong.
 
 mod damaged;
+mod numbers;
 mod offset_table;
 mod postings;
 mod reader;
@@ -16,6 +17,7 @@ mod toc;
 mod writer;
 
 pub use damaged::{DamagedIndex, Walked};
+pub use numbers::{LabelNumber, Numberer, label_number, label_symbols};
 pub use reader::IndexReader;
 pub use series::{ChunkMeta, ChunkMetas, LabelRefs};
 pub use symbols::{SymbolError, SymbolSet, SymbolTable};

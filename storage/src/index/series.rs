@@ -6,6 +6,7 @@
 
 use model::TimeRange;
 
+use super::numbers::{LabelNumber, label_symbols};
 use super::section::{self, corrupt};
 use super::{IndexCorruption, SERIES_ALIGN, Version};
 use crate::chunk::ChunkRef;
@@ -137,11 +138,12 @@ impl Iterator for ChunkMetas<'_> {
 }
 
 /// Appends the content of an entry (without length and checksum) to `out`.
-pub(super) fn write_content(out: &mut Vec<u8>, labels: &[(u32, u32)], chunks: &[ChunkMeta]) {
+pub(super) fn write_content(out: &mut Vec<u8>, labels: &[LabelNumber], chunks: &[ChunkMeta]) {
     out.put_uvarint(labels.len() as u64);
-    for (name, value) in labels {
-        out.put_uvarint(u64::from(*name));
-        out.put_uvarint(u64::from(*value));
+    for label in labels {
+        let (name, value) = label_symbols(*label);
+        out.put_uvarint(u64::from(name));
+        out.put_uvarint(u64::from(value));
     }
     out.put_uvarint(chunks.len() as u64);
     let mut last: Option<&ChunkMeta> = None;
@@ -167,6 +169,7 @@ pub(super) fn write_content(out: &mut Vec<u8>, labels: &[(u32, u32)], chunks: &[
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::label_number;
     use super::*;
 
     proptest! {
@@ -182,7 +185,8 @@ mod tests {
                 })
                 .collect();
             let mut content = Vec::new();
-            write_content(&mut content, &labels, &chunks);
+            let numbers: Vec<LabelNumber> = labels.iter().map(|(n, v)| label_number(*n, *v)).collect();
+            write_content(&mut content, &numbers, &chunks);
             let refs = LabelRefs::new(&content, 0).unwrap();
             let got: Vec<(u32, u32)> = refs.clone().map(Result::unwrap).collect();
             prop_assert_eq!(got, labels);

@@ -4,6 +4,7 @@
 //! Section: length u32, count u32, each string behind its length as a uvarint, CRC-32C.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use super::section::{self, corrupt};
 use super::{IndexCorruption, Version};
@@ -135,15 +136,15 @@ impl SymbolTable {
     }
 }
 
-/// The symbols of an index that is being written: sorted strings in one piece of memory, and their
-/// numbers by hash.
-#[derive(Debug, Default)]
+/// The symbols of an index that is being written: sorted strings in one piece of memory, and, once
+/// a string is looked up, their numbers by hash.
+#[derive(Debug)]
 pub struct SymbolSet {
     text: String,
     /// End of each symbol in `text`.
     ends: Vec<u32>,
     /// Symbol number + 1 at the slot of its hash or behind it; a power of two, at most half full.
-    slots: Vec<u32>,
+    slots: OnceLock<Vec<u32>>,
     /// Bytes of the section's content.
     section_len: u64,
 }
@@ -157,24 +158,31 @@ pub enum SymbolError {
     TooLarge(u64),
 }
 
+impl Default for SymbolSet {
+    fn default() -> SymbolSet {
+        SymbolSet { text: String::new(), ends: Vec::new(), slots: OnceLock::new(), section_len: 4 }
+    }
+}
+
 impl SymbolSet {
     /// A set of what `sorted` yields; equal neighbours count once.
     pub fn from_sorted<'a, E: From<SymbolError>>(
         sorted: impl IntoIterator<Item = Result<Cow<'a, str>, E>>,
     ) -> Result<SymbolSet, E> {
-        let mut set = SymbolSet { section_len: 4, ..SymbolSet::default() };
+        let mut set = SymbolSet::default();
         for symbol in sorted {
             set.push(&symbol?)?;
         }
-        set.index();
         Ok(set)
     }
 
-    /// Appends `symbol`, which must not be below the last one.
-    fn push(&mut self, symbol: &str) -> Result<(), SymbolError> {
-        if let Some(last) = self.ends.len().checked_sub(1).map(|i| self.get(i as u32)) {
+    /// Appends `symbol`, which must not be below the last one; says its number.
+    pub fn push(&mut self, symbol: &str) -> Result<u32, SymbolError> {
+        let number = self.ends.len() as u32;
+        if let Some(before) = number.checked_sub(1) {
+            let last = self.get(before);
             if last == symbol {
-                return Ok(());
+                return Ok(before);
             }
             if last > symbol {
                 return Err(SymbolError::OutOfOrder(symbol.to_owned()));
@@ -186,22 +194,20 @@ impl SymbolSet {
         }
         self.text.push_str(symbol);
         self.ends.push(self.text.len() as u32);
-        Ok(())
+        self.slots.take();
+        Ok(number)
     }
 
-    fn index(&mut self) {
-        self.slots = vec![0; (self.ends.len() * 2).next_power_of_two()];
+    fn index(&self) -> Vec<u32> {
+        let mut slots = vec![0; (self.ends.len() * 2).next_power_of_two()];
         for number in 0..self.ends.len() as u32 {
-            let mut slot = self.home(self.get(number));
-            while self.slots[slot] != 0 {
-                slot = (slot + 1) % self.slots.len();
+            let mut slot = home(&slots, self.get(number));
+            while slots[slot] != 0 {
+                slot = (slot + 1) % slots.len();
             }
-            self.slots[slot] = number + 1;
+            slots[slot] = number + 1;
         }
-    }
-
-    fn home(&self, symbol: &str) -> usize {
-        xxhash_rust::xxh3::xxh3_64(symbol.as_bytes()) as usize & (self.slots.len() - 1)
+        slots
     }
 
     /// Number of symbols.
@@ -222,13 +228,14 @@ impl SymbolSet {
 
     /// The number of `symbol`.
     pub fn find(&self, symbol: &str) -> Option<u32> {
-        let mut slot = self.home(symbol);
+        let slots = self.slots.get_or_init(|| self.index());
+        let mut slot = home(slots, symbol);
         loop {
-            let number = self.slots.get(slot)?.checked_sub(1)?;
+            let number = slots.get(slot)?.checked_sub(1)?;
             if self.get(number) == symbol {
                 return Some(number);
             }
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) % slots.len();
         }
     }
 
@@ -253,6 +260,11 @@ impl SymbolSet {
         piece.put_be32(crc.value());
         put(&piece)
     }
+}
+
+/// Where a symbol is looked for first.
+fn home(slots: &[u32], symbol: &str) -> usize {
+    xxhash_rust::xxh3::xxh3_64(symbol.as_bytes()) as usize & (slots.len() - 1)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! IndexWriter: writes an index of version 2 front to back, never seeking.
 //!
 //! Memory: the symbols once, and for each label of each series eight bytes (value and series id,
-//! gathered by name, sorted when the postings are written); nothing of the chunk lists.
+//! gathered by name, sorted by counting when the postings are written); nothing of the chunk lists.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,6 +11,7 @@ use model::cancel::CancelReason;
 use model::number::go_quote;
 use model::{CancelToken, Labels};
 
+use super::numbers::{LabelNumber, Numberer, label_symbols};
 use super::series::{self, ChunkMeta};
 use super::symbols::{SymbolError, SymbolSet};
 use super::toc::Toc;
@@ -47,27 +48,20 @@ pub struct IndexWriter {
     series: Vec<u32>,
     columns: Vec<Column>,
     column_of: HashMap<u32, usize>,
-    last_labels: Labels,
-    /// The labels of the last series as numbers; neighbours share most of them.
-    last_refs: Vec<LabelRef>,
+    numberer: Numberer,
+    last_labels: Vec<LabelNumber>,
+    /// The columns of the labels of the last series; neighbours share most names.
+    last_columns: Vec<usize>,
     last_chunk: u64,
-    refs: Vec<LabelRef>,
-    pairs: Vec<(u32, u32)>,
-    entry: Vec<u8>,
+    /// Of the entry being written, like the next one: length, and the rest.
+    len: Vec<u8>,
     content: Vec<u8>,
 }
 
-/// The uses of one label name: value symbol in the upper half, series id in the lower.
+/// The uses of one label name: the value's symbol, the id of the series.
 struct Column {
     name: u32,
-    uses: Vec<u64>,
-}
-
-#[derive(Clone, Copy)]
-struct LabelRef {
-    name: u32,
-    value: u32,
-    column: usize,
+    uses: Vec<(u32, u32)>,
 }
 
 /// One entry of the offset table to come; `None` is the list of all series.
@@ -100,12 +94,11 @@ impl IndexWriter {
             series: Vec::new(),
             columns: Vec::new(),
             column_of: HashMap::new(),
-            last_labels: Labels::empty(),
-            last_refs: Vec::new(),
+            numberer: Numberer::default(),
+            last_labels: Vec::new(),
+            last_columns: Vec::new(),
             last_chunk: 0,
-            refs: Vec::new(),
-            pairs: Vec::new(),
-            entry: Vec::new(),
+            len: Vec::new(),
             content: Vec::new(),
         })
     }
@@ -130,48 +123,103 @@ impl IndexWriter {
         FileError::io("write", &self.path)(error).into()
     }
 
-    /// Adds a series. Labels must be above those of the last one, chunk references not below the
-    /// last one, and the chunks of the series ascending in time without overlap.
+    /// The symbols, which number labels.
+    pub fn symbols(&self) -> &SymbolSet {
+        &self.symbols
+    }
+
+    /// Adds a series, as [`add_numbered`](Self::add_numbered) does.
     pub fn add_series(
         &mut self,
         labels: &Labels,
         chunks: &[ChunkMeta],
     ) -> Result<(), IndexWriteError> {
-        if *labels <= self.last_labels {
+        let mut numberer = std::mem::take(&mut self.numberer);
+        let added = match numberer.number(&self.symbols, labels) {
+            Ok(numbers) => self.add_numbered(numbers, chunks),
+            Err(error) => Err(error),
+        };
+        self.numberer = numberer;
+        added
+    }
+
+    /// Adds a series. Labels (numbered by the symbols) must be above those of the last one, chunk
+    /// references not below the last one, and the chunks of the series ascending in time without
+    /// overlap.
+    pub fn add_numbered(
+        &mut self,
+        labels: &[LabelNumber],
+        chunks: &[ChunkMeta],
+    ) -> Result<(), IndexWriteError> {
+        let unknown = |number: u32| number as usize >= self.symbols.len();
+        let no_symbol = |label: &LabelNumber| {
+            let (name, value) = label_symbols(*label);
+            unknown(name) || unknown(value)
+        };
+        if labels.iter().any(no_symbol) {
+            return Err(IndexWriteError::Invalid("symbol entry does not exist".to_string()));
+        }
+        if *labels <= *self.last_labels {
             return Err(IndexWriteError::Invalid(format!(
                 "out-of-order series added with label set {}, last label set {}",
-                go_quote(&labels.to_string()),
-                go_quote(&self.last_labels.to_string())
+                go_quote(&self.text(labels).to_string()),
+                go_quote(&self.text(&self.last_labels).to_string())
             )));
         }
         self.check_chunks(chunks)?;
         self.pad(SERIES_ALIGN)?;
         let id = (self.out.position() / SERIES_ALIGN) as u32;
-        self.resolve(labels)?;
 
         let mut content = std::mem::take(&mut self.content);
-        let mut entry = std::mem::take(&mut self.entry);
-        self.pairs.clear();
-        self.pairs.extend(self.refs.iter().map(|r| (r.name, r.value)));
         content.clear();
-        series::write_content(&mut content, &self.pairs, chunks);
-        entry.clear();
-        entry.put_uvarint_bytes(&content);
-        entry.put_be32(crc32c(&content));
-        let written = self.put(&entry);
-        (self.content, self.entry) = (content, entry);
+        series::write_content(&mut content, labels, chunks);
+        let mut len = std::mem::take(&mut self.len);
+        len.clear();
+        len.put_uvarint(content.len() as u64);
+        let sum = crc32c(&content);
+        content.put_be32(sum);
+        let written = self.put(&len).and_then(|()| self.put(&content));
+        (self.content, self.len) = (content, len);
         written?;
 
-        for r in &self.refs {
-            push(&mut self.columns[r.column].uses, u64::from(r.value) << 32 | u64::from(id));
-        }
+        self.count(labels, id);
         push(&mut self.series, id);
-        std::mem::swap(&mut self.refs, &mut self.last_refs);
-        self.last_labels = labels.clone();
+        self.last_labels.clear();
+        self.last_labels.extend_from_slice(labels);
         if let Some(last) = chunks.last() {
             self.last_chunk = last.reference.0;
         }
         Ok(())
+    }
+
+    /// Notes the labels of a series for the postings.
+    fn count(&mut self, labels: &[LabelNumber], id: u32) {
+        for (at, label) in labels.iter().enumerate() {
+            let (name, value) = label_symbols(*label);
+            let known = self.last_columns.get(at).copied();
+            let column = match known.filter(|column| self.columns[*column].name == name) {
+                Some(column) => column,
+                None => {
+                    let columns = &mut self.columns;
+                    let column = *self.column_of.entry(name).or_insert_with(|| {
+                        columns.push(Column { name, uses: Vec::new() });
+                        columns.len() - 1
+                    });
+                    self.last_columns.truncate(at);
+                    self.last_columns.push(column);
+                    column
+                }
+            };
+            push(&mut self.columns[column].uses, (value, id));
+        }
+    }
+
+    fn text(&self, labels: &[LabelNumber]) -> Labels {
+        let symbol = |number| self.symbols.get(number);
+        Labels::from_pairs(labels.iter().map(|label| {
+            let (name, value) = label_symbols(*label);
+            (symbol(name), symbol(value))
+        }))
     }
 
     fn check_chunks(&self, chunks: &[ChunkMeta]) -> Result<(), IndexWriteError> {
@@ -199,34 +247,6 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Fills `refs` with the labels as numbers.
-    fn resolve(&mut self, labels: &Labels) -> Result<(), IndexWriteError> {
-        self.refs.clear();
-        let mut before = self.last_labels.iter().zip(&self.last_refs);
-        for (name, value) in labels.iter() {
-            let (name_ref, column, value_ref) = match before.next() {
-                Some(((n, v), last)) if n == name => {
-                    (last.name, last.column, (v == value).then_some(last.value))
-                }
-                _ => {
-                    let name_ref = find(&self.symbols, name)?;
-                    let columns = &mut self.columns;
-                    let column = *self.column_of.entry(name_ref).or_insert_with(|| {
-                        columns.push(Column { name: name_ref, uses: Vec::new() });
-                        columns.len() - 1
-                    });
-                    (name_ref, column, None)
-                }
-            };
-            let value_ref = match value_ref {
-                Some(known) => known,
-                None => find(&self.symbols, value)?,
-            };
-            self.refs.push(LabelRef { name: name_ref, value: value_ref, column });
-        }
-        Ok(())
-    }
-
     /// Writes the postings and the tables and makes the file durable; returns its length.
     pub fn finish(mut self, cancel: &CancelToken) -> Result<u64, IndexWriteError> {
         self.toc.label_indices = self.out.position();
@@ -243,17 +263,17 @@ impl IndexWriter {
 
         let mut columns = std::mem::take(&mut self.columns);
         columns.sort_unstable_by_key(|c| c.name);
-        for mut column in columns {
+        let mut lists = Lists::new(self.symbols.len());
+        for column in columns {
             if let Some(reason) = cancel.reason() {
                 return Err(IndexWriteError::Cancelled(reason));
             }
-            column.uses.sort_unstable();
-            for run in column.uses.chunk_by(|a, b| a >> 32 == b >> 32) {
-                let value = (run[0] >> 32) as u32;
-                listed
-                    .push(Listed { pair: Some((column.name, value)), offset: self.out.position() });
+            lists.sort(&column.uses);
+            for (value, ids) in lists.iter() {
+                let pair = Some((column.name, value));
+                listed.push(Listed { pair, offset: self.out.position() });
                 section.clear();
-                postings::write(&mut section, run.iter().map(|used| *used as u32));
+                postings::write(&mut section, ids.iter().copied());
                 self.put(&section)?;
             }
         }
@@ -312,8 +332,80 @@ fn push<T>(list: &mut Vec<T>, item: T) {
     list.push(item);
 }
 
-fn find(symbols: &SymbolSet, text: &str) -> Result<u32, IndexWriteError> {
-    symbols.find(text).ok_or_else(|| {
-        IndexWriteError::Invalid(format!("symbol entry for {} does not exist", go_quote(text)))
-    })
+/// Uses of one name sorted by value, those of a value as they came: counted, then put into their
+/// places.
+struct Lists {
+    /// By symbol: how many uses; while they are placed, where the next one goes; 0 in between.
+    places: Vec<u32>,
+    /// The values there are, ascending, each with the end of its ids.
+    values: Vec<(u32, u32)>,
+    ids: Vec<u32>,
+}
+
+impl Lists {
+    fn new(symbols: usize) -> Lists {
+        Lists { places: vec![0; symbols], values: Vec::new(), ids: Vec::new() }
+    }
+
+    /// Sorts `uses`, whose values are symbols.
+    fn sort(&mut self, uses: &[(u32, u32)]) {
+        self.values.clear();
+        for (value, _) in uses {
+            let count = &mut self.places[*value as usize];
+            if *count == 0 {
+                self.values.push((*value, 0));
+            }
+            *count += 1;
+        }
+        self.values.sort_unstable();
+        let mut end = 0;
+        for (value, ends) in &mut self.values {
+            let place = &mut self.places[*value as usize];
+            let start = end;
+            end += *place;
+            *place = start;
+            *ends = end;
+        }
+        self.ids.resize(uses.len(), 0);
+        for (value, id) in uses {
+            let place = &mut self.places[*value as usize];
+            self.ids[*place as usize] = *id;
+            *place += 1;
+        }
+        for (value, _) in &self.values {
+            self.places[*value as usize] = 0;
+        }
+    }
+
+    /// The values, ascending, with their ids.
+    fn iter(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let starts = std::iter::once(0).chain(self.values.iter().map(|(_, end)| *end));
+        self.values.iter().zip(starts).map(|((value, end), start)| {
+            (*value, self.ids.get(start as usize..*end as usize).unwrap_or_default())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn counting_sorts(columns in prop::collection::vec(prop::collection::vec(0u32..20, 0..50), 1..4)) {
+            let mut lists = Lists::new(20);
+            for values in columns {
+                let uses: Vec<(u32, u32)> = values.into_iter().zip(7..).collect();
+                lists.sort(&uses);
+                let mut sorted = uses;
+                sorted.sort_unstable();
+                let got: Vec<(u32, u32)> =
+                    lists.iter().flat_map(|(v, ids)| ids.iter().map(move |id| (v, *id))).collect();
+                prop_assert_eq!(got, sorted);
+                prop_assert!(lists.iter().all(|(_, ids)| !ids.is_empty()));
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod sample_merge;
 mod selection;
 
 pub use chunk_merge::merge_chunks;
+pub(crate) use heap::MinHeap;
 pub use querier::MergeQuerier;
-pub(crate) use querier::{in_label_order, merge_series};
+pub(crate) use querier::in_label_order;
 pub use sample_merge::merge_samples;
-pub(crate) use selection::Part;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{Querier, SelectHints};
+use model::{Labels, Querier, SelectHints};
 use ulid::Ulid;
 
 use super::*;
@@ -100,6 +100,7 @@ fn a_merge_holds_what_its_parents_show() {
                 let out = Path::new("/out").join(written.ulid.to_string());
                 let merged = Arc::new(Block::open(&*fs, &out).unwrap());
                 assert_eq!(merged.meta(), &written);
+                same_when_read_ahead(&parents, &*fs, &out);
                 let (want, got) = (samples(&parents), samples(&[merged]));
                 assert_eq!(got.len(), want.len());
                 for ((labels, got), (want_labels, want)) in got.iter().zip(&want) {
@@ -108,6 +109,20 @@ fn a_merge_holds_what_its_parents_show() {
                 }
             }
         }
+    }
+}
+
+/// Merges `parents` once more, their chunks read past the page cache.
+fn same_when_read_ahead(parents: &[Arc<Block>], fs: &dyn Fs, merged: &Path) {
+    let real: Arc<dyn Fs> = Arc::new(RealFs);
+    let ahead: Vec<Arc<Block>> = parents.iter().map(|b| Arc::new(b.read_ahead(&real))).collect();
+    let again: Arc<dyn Fs> = Arc::new(SimFs::new(1));
+    let metas: Vec<&BlockMeta> = parents.iter().map(|b| b.meta()).collect();
+    let meta = BlockMeta::merge(Ulid::from_parts(1, 1), &metas);
+    rewrite(&again, &ahead, meta).unwrap().unwrap();
+    for name in ["index", "meta.json", "chunks/000001"] {
+        let path = merged.join(name);
+        assert!(fs.read(&path).unwrap() == again.read(&path).unwrap(), "{name}");
     }
 }
 
@@ -248,7 +263,7 @@ fn gathered_symbols_are_those_of_a_block_that_prometheus_cut() {
     for dir in ["killed", "stopped"].into_iter().flat_map(golden) {
         let block = open(&dir);
         let ids = block.postings(&[], &CancelToken::default()).unwrap();
-        let gathered = symbols_of(&Unlisted(block.clone()), &ids).unwrap();
+        let gathered = super::super::symbols::of_series(&Unlisted(block.clone()), &ids).unwrap();
         let theirs: Vec<String> =
             block.symbols().unwrap().map(|s| s.unwrap().into_owned()).collect();
         assert_eq!(gathered.first().map(String::as_str), Some(""), "{}", dir.display());
@@ -269,11 +284,13 @@ fn a_chunk_with_a_wrong_checksum_is_not_passed_on() {
         bytes[16] ^= 1;
         let file = fs.open(path, OpenMode::Write).unwrap();
         file.write_all_at(&bytes, 0).unwrap();
-        let block = Arc::new(Block::open(&*fs, Path::new("/in")).unwrap());
+        let block = Block::open(&*fs, Path::new("/in")).unwrap();
         let meta = block.meta().clone();
-        let error = rewrite(&fs, &[block], meta).unwrap_err();
-        assert!(error.is_corruption(), "{error}");
-        assert!(error.to_string().contains("/in/chunks/000001"), "{error}");
-        assert!(fs.list(Path::new("/out")).unwrap().is_empty());
+        for block in [block.read_ahead(&fs), block] {
+            let error = rewrite(&fs, &[Arc::new(block)], meta.clone()).unwrap_err();
+            assert!(error.is_corruption(), "{error}");
+            assert!(error.to_string().contains("/in/chunks/000001"), "{error}");
+            assert!(fs.list(Path::new("/out")).unwrap().is_empty());
+        }
     }
 }
