@@ -23,6 +23,9 @@ use crate::read::{in_label_order, merge_chunks};
 use crate::source::{BlockReader, SeriesId, SourceChunk};
 use crate::tombstones::{self, Tombstones};
 
+/// Most chunks copied at once: where a segment ends they are looked at one by one.
+const LONGEST_RUN: usize = 64;
+
 /// Takes a chunk and its number of samples.
 pub type ChunkObserver<'a> = dyn Fn(&EncodedChunk, usize) + 'a;
 
@@ -217,7 +220,7 @@ impl Writer<'_> {
     fn part(&mut self, chunks: &[SourceChunk<'_>]) -> Result<(), CompactError> {
         let mut rest = chunks;
         while let Some((first, _)) = rest.split_first() {
-            let run = run_len(rest);
+            let run = run_len(rest.get(..rest.len().min(LONGEST_RUN)).unwrap_or_default());
             if run > 1 && self.run(rest.get(..run).unwrap_or_default())? {
                 rest = rest.get(run..).unwrap_or_default();
             } else {
