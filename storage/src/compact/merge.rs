@@ -107,7 +107,7 @@ impl<'a> SeriesMerge<'a> {
             }
         }
         self.given += 1;
-        if self.given % CANCEL_EVERY == 0
+        if self.given.is_multiple_of(CANCEL_EVERY)
             && let Some(reason) = cancel.reason()
         {
             return Err(QueryError::Cancelled(reason).into());
