@@ -124,8 +124,8 @@ impl<'a> Part<'a> {
 
 /// What [`model::kahan::Sum::plus`] does, for every step that has a value, without branches.
 fn add(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
-    if !any_nan(values) && !any_nan(sums) {
-        return add_present(sums, lost, values);
+    if all_moderate(values) && all_moderate(sums) {
+        return add_moderate(sums, lost, values);
     }
     for ((sum, lost), v) in sums.iter_mut().zip(lost).zip(values) {
         let (s, v) = (*sum, *v);
@@ -140,21 +140,21 @@ fn add(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
     }
 }
 
-/// Whether a value may be absent, or has no order.
-fn any_nan(values: &[f64]) -> bool {
-    values.iter().fold(false, |any, v| any | v.is_nan())
+/// Whether every value is there, and none is so large that sums and differences of two overflow.
+fn all_moderate(values: &[f64]) -> bool {
+    values.iter().fold(true, |all, v| all & (v.abs() <= f64::MAX / 4.0))
 }
 
-/// The same where every step has a value and a sum. What rounding loses is exact whichever way it is
-/// found; this one needs no comparison.
-fn add_present(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
+/// The same where every step has such a value and such a sum. What rounding loses is exact whichever
+/// way it is found; this one needs no comparison.
+fn add_moderate(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
     for ((sum, lost), v) in sums.iter_mut().zip(lost).zip(values) {
         let (s, v) = (*sum, *v);
         let t = s + v;
         let part = t - s;
         let more = *lost + ((s - (t - part)) + (v - part));
         *sum = t;
-        *lost = if t.is_infinite() { 0.0 } else { more };
+        *lost = more;
     }
 }
 
@@ -176,8 +176,18 @@ mod tests {
         prop_oneof![
             6 => -1e3..1e3f64,
             3 => any::<f64>(),
+            1 => (-1.0..1.0f64).prop_map(|v| v * f64::MAX),
             1 => prop_oneof![Just(f64::INFINITY), Just(-f64::INFINITY), Just(-0.0), Just(f64::MAX)],
         ]
+    }
+
+    #[test]
+    fn differences_of_sums_may_overflow() {
+        let (mut sums, mut lost) = ([ABSENT], [0.0]);
+        let values = [-7.688081883690685e307, f64::MAX];
+        values.iter().for_each(|v| add(&mut sums, &mut lost, &[*v]));
+        let want = Sum { sum: values[0], ..Sum::default() }.plus(values[1]);
+        assert_eq!((sums[0], lost[0]), (want.sum, want.lost));
     }
 
     proptest! {
