@@ -8,6 +8,7 @@
 mod bit_reader;
 mod bit_writer;
 mod crc;
+mod crc_many;
 mod dec_buf;
 mod enc_buf;
 pub mod varbit;
@@ -15,6 +16,7 @@ pub mod varbit;
 pub use bit_reader::{BitReader, PEEK_BITS, word_at};
 pub use bit_writer::{BitSink, BitWriter};
 pub use crc::{Crc32c, crc32c};
+pub use crc_many::crc32c_mismatch;
 pub use dec_buf::{DecBuf, DecodeError};
 pub use enc_buf::EncBuf;
 
