@@ -230,6 +230,7 @@ impl Engine {
                 plan::push(&mut plan);
             }
             plan::share(&mut plan);
+            plan::pass(&mut plan);
         }
         Ok(plan)
     }

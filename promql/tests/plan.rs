@@ -161,3 +161,27 @@ fn matchers_are_pushed_where_nothing_shows() -> Outcome {
     // What could fail or warn is evaluated.
     check("rate(x[2m]) * on (job) group_left y{job=\"a\"}", true, 4, &[X, ay])
 }
+
+#[test]
+fn series_of_several_selections_are_read_once() -> Outcome {
+    let (ax, ix) = ("job=\"a\",__name__=\"x\"", "i=\"1\",__name__=\"x\"");
+    check("sum(rate(x{i=\"1\"}[5m])) / sum(rate(x[5m]))", false, 3, &[X, ix])?;
+    check("sum(x) - sum(x{job=\"a\"}) - sum(x{i=\"1\"})", false, 3, &[X, ix, ax])?;
+    // Whatever the groups are, and whoever comes first.
+    check("sum by (job) (x) / on (job) group_right sum without (i) (x{job=\"a\"})", false, 3, &[X, ax])?;
+    check("count(x{job=~\"a|b\"}) - count(x{job=\"a\"})", false, 3, &[ax, "job=~\"a|b\",__name__=\"x\""])?;
+    // Parts of their own, below other operators, in subqueries.
+    check("max(x) / (max(x) - min(x{job=\"a\"}))", false, 3, &[X, ax])?;
+    check("max_over_time((sum(x{job=\"a\"}) / sum(x))[3m:1m])", false, 3, &[X, ax])?;
+    check("sum(x @ 120) - sum(x{job=\"a\"} @ 120)", false, 3, &[X, ax])?;
+    check("sum( rate(x[2m])) / count(rate( x[2m]))", false, 3, &[X])?;
+    // None of these holds the other, or they are not the same at each step.
+    check("sum(x{i=\"1\"}) + sum(x{job=\"a\"})", false, 4, &[ix, ax])?;
+    check("sum(x offset 1m) / sum(x{job=\"a\"})", false, 5, &[X, ax])?;
+    check("sum(rate(x[2m])) / sum(increase(x{job=\"a\"}[2m]))", false, 5, &[X, ax])?;
+    check("sum(rate(x[2m])) / sum(rate(x{job=\"a\"}[3m]))", false, 5, &[X, ax])?;
+    check("sum(quantile_over_time(0.5, x[2m])) / sum(quantile_over_time(0.6, x[2m]))", false, 6, &[X])?;
+    // Results for series would have to be kept.
+    check("x{job=\"a\"} / ignoring (i) group_left sum by (job) (x)", false, 5, &[X, ax])?;
+    check("quantile(0.5, x) / quantile(0.5, x{job=\"a\"})", false, 5, &[X, ax])
+}

@@ -20,13 +20,13 @@ use crate::plan::Place;
 use model::kahan::Mean;
 
 /// Below this many groups a thread the series of a group are split, not the groups.
-const FEW_GROUPS: usize = 4;
+pub(super) const FEW_GROUPS: usize = 4;
 /// Fewer values are folded faster than shared out.
-const LEAST_VALUES: usize = 1 << 14;
+pub(super) const LEAST_VALUES: usize = 1 << 14;
 /// A first group up to this size is folded alone.
-const SMALL_GROUP: usize = 32;
+pub(super) const SMALL_GROUP: usize = 32;
 /// Most groups whose state is in memory at once.
-const GROUPS_AT_ONCE: usize = 256;
+pub(super) const GROUPS_AT_ONCE: usize = 256;
 
 /// What an aggregation is told besides its input.
 pub(crate) struct Fold<'a> {
@@ -51,9 +51,7 @@ impl Fold<'_> {
         if self.op == AggregateOp::Quantile {
             self.judge_quantile(work);
         }
-        let mut table = Table::new(self.steps);
-        table.distinct_unnamed =
-            !self.names.iter().any(|n| super::source::is_metadata_label(n)) && !self.without;
+        let mut table = self.table();
         let groups = group::groups(source, self.names, self.without);
         let few = groups.len() < FEW_GROUPS * work.shared.threads();
         if few || source.in_memory() {
@@ -101,6 +99,14 @@ impl Fold<'_> {
         Ok(table)
     }
 
+    /// A table for the result.
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new(self.steps);
+        table.distinct_unnamed =
+            !self.names.iter().any(|n| super::source::is_metadata_label(n)) && !self.without;
+        table
+    }
+
     /// Folds all series of a group.
     fn fold_group(
         &self,
@@ -125,7 +131,7 @@ impl Fold<'_> {
     }
 
     /// Bytes of the state of a group before anything is folded into it.
-    fn state_bytes(&self) -> u64 {
+    pub(super) fn state_bytes(&self) -> u64 {
         let a_step = match self.op {
             AggregateOp::Sum => 2 * size_of::<f64>(),
             AggregateOp::Avg => size_of::<Mean>(),
@@ -180,7 +186,7 @@ impl Fold<'_> {
 }
 
 /// The state of one group over all steps.
-enum State {
+pub(super) enum State {
     Sum(Sums, HistogramFold),
     Avg(Vec<Mean>, HistogramFold),
     /// count, and whether a step was seen at all for group.
@@ -193,7 +199,7 @@ enum State {
 }
 
 /// Compensated sums of all steps, in two arrays so that several steps are added at once.
-struct Sums {
+pub(super) struct Sums {
     /// [`ABSENT`] where nothing was added.
     sums: Vec<f64>,
     lost: Vec<f64>,
@@ -212,7 +218,7 @@ impl Sums {
 }
 
 impl State {
-    fn new(fold: &Fold<'_>, steps: usize) -> State {
+    pub(super) fn new(fold: &Fold<'_>, steps: usize) -> State {
         use AggregateOp::*;
         match fold.op {
             Sum => State::Sum(Sums::new(steps), HistogramFold::sum()),
@@ -227,7 +233,7 @@ impl State {
     }
 
     /// The state of all steps, as far as floats are concerned.
-    fn part(&mut self, fold: &Fold<'_>) -> Part<'_> {
+    pub(super) fn part(&mut self, fold: &Fold<'_>) -> Part<'_> {
         match self {
             State::Sum(state, _) => Part::Sum(&mut state.sums, &mut state.lost),
             State::Avg(state, _) => Part::Avg(state),
@@ -267,7 +273,8 @@ impl State {
         Ok(())
     }
 
-    fn fold(
+    /// Folds one column, that of series `i` of `source`.
+    pub(super) fn fold(
         &mut self,
         fold: &Fold<'_>,
         source: &dyn Source,
@@ -322,7 +329,8 @@ impl State {
         Ok(())
     }
 
-    fn finish(self, fold: &Fold<'_>, out: &mut Column, work: &mut Work<'_>) {
+    /// The values of the group.
+    pub(super) fn finish(self, fold: &Fold<'_>, out: &mut Column, work: &mut Work<'_>) {
         let steps = fold.steps;
         out.reset(steps);
         match self {

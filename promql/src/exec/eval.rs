@@ -8,6 +8,7 @@ use super::count_values;
 use super::grid::Grid;
 use super::map::{Broadcast, Map, Negate};
 use super::matching::{self, Naming};
+use super::pass::Passes;
 use super::range::Input;
 use super::result;
 use super::scalar::Steps;
@@ -34,6 +35,7 @@ pub(crate) struct Evaluator<'p> {
     pub plan: &'p Plan,
     pub shared: &'p Shared,
     pub slots: Slots<'p>,
+    pub passes: Passes,
 }
 
 /// Evaluates `plan` against a view of the store.
@@ -65,8 +67,8 @@ pub(crate) fn run(
     }
     let tally = if per_step { Tally::per_step(steps) } else { Tally::default() };
     let mut work = Work::new(shared, tally);
-    let evaluator =
-        Evaluator { selected: &selected, querier, plan, shared, slots: Slots::default() };
+    let (slots, passes) = (Slots::default(), Passes::default());
+    let evaluator = Evaluator { selected: &selected, querier, plan, shared, slots, passes };
     let value = match grid {
         Some(grid) => result::value(&evaluator, grid, instant, &mut work)
             .map_err(|e| named(e, || format!("the result of {}", describe(plan, &plan.root))))?,
@@ -178,10 +180,7 @@ impl<'p> Evaluator<'p> {
         let value = self.steps(node, grid, work)?;
         // The operands are gone, but for shared parts.
         let more = self.slots.held();
-        work.settle(Held {
-            samples: before.samples + (more.samples - parts.samples),
-            bytes: before.bytes + (more.bytes - parts.bytes),
-        });
+        work.settle(before.plus(more).less(parts));
         let hold = self.shared.budget.hold_bytes(value.bytes());
         hold.map_err(|e| named(e, || describe(self.plan, node)))?;
         Ok(value)
@@ -222,10 +221,7 @@ impl<'p> Evaluator<'p> {
         if let Some(own) = source.held() {
             // The result is all there is, but for shared parts; what it was made from is gone.
             let more = self.slots.held();
-            work.settle(Held {
-                samples: before.samples + own.samples + (more.samples - parts.samples),
-                bytes: before.bytes + own.bytes + (more.bytes - parts.bytes),
-            });
+            work.settle(before.plus(own).plus(more).less(parts));
         }
         Ok(source)
     }
@@ -323,6 +319,11 @@ impl<'p> Evaluator<'p> {
             let source = self.vector(&a.expr, grid, work)?;
             let table =
                 count_values::run(&*source, label, &a.grouping, a.without, grid.steps, work)?;
+            return Ok(Box::new(table));
+        }
+        if let Some(pass) = a.pass
+            && let Some(table) = self.of_pass(node, pass, grid, work)?
+        {
             return Ok(Box::new(table));
         }
         let mut param_place = node.place_for(node.rank);

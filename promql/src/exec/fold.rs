@@ -88,6 +88,26 @@ impl<'a> Part<'a> {
         columns.iter().for_each(|column| self.add(&column.floats[steps.clone()]));
     }
 
+    /// Adds to several states of the same steps what each of them takes, `width` steps a thread.
+    pub(super) fn add_each(mut parts: Vec<(Part<'a>, &[&Column])>, first: usize, width: usize) {
+        let steps = parts.first().map_or(0, |(part, _)| part.len());
+        if steps > width {
+            let split = parts.into_iter().map(|(part, columns)| {
+                let (left, right) = part.split(width);
+                ((left, columns), (right, columns))
+            });
+            let (left, right): (Vec<_>, Vec<_>) = split.unzip();
+            rayon::join(
+                || Part::add_each(left, first, width),
+                || Part::add_each(right, first + width, width),
+            );
+            return;
+        }
+        for (part, columns) in &mut parts {
+            columns.iter().for_each(|column| part.add(&column.floats[first..first + steps]));
+        }
+    }
+
     /// Adds one series.
     pub(super) fn add(&mut self, values: &[f64]) {
         match self {

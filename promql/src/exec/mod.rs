@@ -22,6 +22,7 @@ mod map;
 mod matching;
 pub(crate) mod notes;
 mod parallel;
+mod pass;
 pub(crate) mod range;
 mod relabel;
 mod result;

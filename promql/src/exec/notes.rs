@@ -60,6 +60,9 @@ struct Note {
     detail: Detail,
 }
 
+/// Different annotations a single series may give rise to, and more.
+const NOTES_OF_SERIES: usize = 64;
+
 /// The annotations collected so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
@@ -147,7 +150,7 @@ impl Notes {
 
     /// Adds everything of `other` as if it had been noted at another occurrence of the same text.
     pub(crate) fn add_moved(&mut self, other: &Notes, shift: Shift) {
-        if other.notes.is_empty() && other.binary.is_empty() {
+        if other.is_empty() {
             return;
         }
         let mut moved = other.clone();
@@ -172,6 +175,27 @@ impl Notes {
         for ((_, step), (order, note)) in other.binary {
             self.of_pair(Pair { step, order }, note);
         }
+    }
+
+    /// Adds what series number `at` gave rise to, whichever series comes first.
+    pub(crate) fn merge_of_series(&mut self, other: Notes, at: usize) {
+        for (text, mut note) in other.notes {
+            note.order = at * NOTES_OF_SERIES + note.order.min(NOTES_OF_SERIES - 1);
+            match self.notes.get_mut(&text) {
+                Some(known) => {
+                    known.order = known.order.min(note.order);
+                    known.detail.merge(note.detail);
+                }
+                None => {
+                    self.notes.insert(text, note);
+                }
+            }
+        }
+    }
+
+    /// Whether nothing was noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.binary.is_empty()
     }
 
     /// Takes note of what a binary operation says about a pair.

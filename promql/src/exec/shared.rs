@@ -23,7 +23,7 @@ use crate::engine::EngineError;
 use crate::plan::{Node, Place, Shared};
 
 /// Most values that are kept for a part.
-const MOST_VALUES: u64 = 1 << 21;
+pub(super) const MOST_VALUES: u64 = 1 << 21;
 /// Most bytes they may take, where they are histograms.
 const MOST_BYTES: u64 = 8 * MOST_VALUES;
 
@@ -36,15 +36,23 @@ pub(crate) struct Slots<'p> {
 }
 
 impl Slots<'_> {
-    /// What is held by shared parts, until the end of the query as far as limits are concerned.
+    /// What is held by shared parts, until the end of the query as far as limits are concerned, and
+    /// by results of aggregations whose turn has not come.
     pub(crate) fn held(&self) -> Held {
         let samples = self.samples.load(Ordering::Relaxed);
         Held { samples, bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
-    fn hold(&self, more: Held) {
+    /// More is held.
+    pub(super) fn hold(&self, more: Held) {
         self.samples.fetch_add(more.samples, Ordering::Relaxed);
         self.bytes.fetch_add(more.bytes, Ordering::Relaxed);
+    }
+
+    /// Somebody took what was held for him.
+    pub(super) fn release(&self, less: Held) {
+        self.samples.fetch_sub(less.samples, Ordering::Relaxed);
+        self.bytes.fetch_sub(less.bytes, Ordering::Relaxed);
     }
 }
 
@@ -120,16 +128,7 @@ impl<'p> Evaluator<'p> {
         };
         // What parts inside of this one hold is counted already.
         let (held, inner) = (work.shared.budget.held(), self.slots.held());
-        self.slots.hold(Held {
-            samples: held
-                .samples
-                .saturating_sub(before.0.samples)
-                .saturating_sub(inner.samples - before.1.samples),
-            bytes: held
-                .bytes
-                .saturating_sub(before.0.bytes)
-                .saturating_sub(inner.bytes - before.1.bytes),
-        });
+        self.slots.hold(held.plus(before.1).less(before.0.plus(inner)));
         Ok(evaluated)
     }
 }
@@ -142,7 +141,8 @@ pub(crate) struct Shift {
 }
 
 impl Shift {
-    fn between(from: Place, to: Place) -> Shift {
+    /// From one place to the other.
+    pub(super) fn between(from: Place, to: Place) -> Shift {
         Shift { rank: to.rank.wrapping_sub(from.rank), start: to.start.wrapping_sub(from.start) }
     }
 

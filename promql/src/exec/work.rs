@@ -46,6 +46,20 @@ pub(crate) struct Held {
     pub bytes: u64,
 }
 
+impl Held {
+    /// Both.
+    pub(crate) fn plus(self, other: Held) -> Held {
+        let samples = self.samples.saturating_add(other.samples);
+        Held { samples, bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    /// What is left without `other`.
+    pub(crate) fn less(self, other: Held) -> Held {
+        let samples = self.samples.saturating_sub(other.samples);
+        Held { samples, bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+}
+
 impl Budget {
     /// A budget of `limit` samples, its bytes on an account.
     pub(crate) fn new(limit: u64, memory: Arc<QueryMemory>) -> Budget {

@@ -229,6 +229,7 @@ impl Builder {
             param,
             grouping,
             without: a.without,
+            pass: None,
         });
         Ok(Built { node: self.node(expr, kind), invariant: arg.invariant, wrap: arg.wrap })
     }

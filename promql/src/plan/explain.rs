@@ -132,7 +132,7 @@ impl Printer<'_> {
                 };
                 format!("{text} [{how}]")
             }
-            Kind::Aggregate(a) => aggregate(a),
+            Kind::Aggregate(a) => aggregate(a, &self.numbers),
             Kind::Binary(b) => binary(b),
             Kind::Negate(_) => "-".to_owned(),
             Kind::Plus(_) => "+".to_owned(),
@@ -172,7 +172,7 @@ fn subquery(s: &Subquery) -> String {
     format!("subquery [{range}:{step}]{} [on steps of its own]", shift(s.at, s.offset_ms))
 }
 
-fn aggregate(a: &Aggregate) -> String {
+fn aggregate(a: &Aggregate, numbers: &[usize]) -> String {
     let how = match a.op {
         AggregateOp::Topk | AggregateOp::Bottomk => "one heap a step; series side by side",
         AggregateOp::CountValues | AggregateOp::Limitk | AggregateOp::LimitRatio => {
@@ -181,12 +181,17 @@ fn aggregate(a: &Aggregate) -> String {
         AggregateOp::Quantile => "keeps all values; groups or series side by side",
         _ => "folded as series come; groups, series or steps side by side",
     };
-    let op = a.op.as_str();
-    if a.grouping.is_empty() && !a.without {
-        return format!("{op} [{how}]");
+    let mut text = a.op.as_str().to_owned();
+    if !a.grouping.is_empty() || a.without {
+        let by = if a.without { "without" } else { "by" };
+        let _ = write!(text, " {by} ({})", a.grouping.join(", "));
     }
-    let by = if a.without { "without" } else { "by" };
-    format!("{op} {by} ({}) [{how}]", a.grouping.join(", "))
+    let _ = write!(text, " [{how}]");
+    if let Some(pass) = a.pass {
+        let read = numbers.get(pass.widest).copied().unwrap_or(0);
+        let _ = write!(text, " [pass {} over #{read}, one for {}]", pass.number + 1, pass.uses);
+    }
+    text
 }
 
 fn binary(b: &Binary) -> String {

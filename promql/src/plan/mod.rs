@@ -8,6 +8,7 @@
 mod build;
 mod duration;
 mod explain;
+mod pass;
 mod push;
 mod share;
 
@@ -15,6 +16,7 @@ use model::{Matcher, SelectHints, TimeRange};
 
 pub(crate) use build::{build, seconds};
 pub(crate) use explain::explain;
+pub(crate) use pass::pass;
 pub(crate) use push::push;
 pub(crate) use share::share;
 
@@ -158,6 +160,19 @@ pub(crate) struct Aggregate {
     /// Sorted.
     pub grouping: Vec<String>,
     pub without: bool,
+    /// Set where the series are gone through for others, too.
+    pub pass: Option<Pass>,
+}
+
+/// One of several aggregations that are folded while series are gone through once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    /// The same for all of them.
+    pub number: usize,
+    /// What is gone through: the read that holds those of all of them.
+    pub widest: usize,
+    /// How many they are.
+    pub uses: usize,
 }
 
 /// A binary operation.

@@ -14,8 +14,8 @@ const LOOK_AT_SELECTOR: [&str; 2] = ["timestamp", "start_timestamp"];
 
 /// What a node is, apart from its children.
 type Part = usize;
-/// At which steps it is evaluated.
-type Scope = usize;
+/// At which steps it is evaluated; 0 are those of the query.
+pub(super) type Scope = usize;
 
 /// Which steps the parts below a node see.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,14 +26,32 @@ enum Below {
     Subquery(i64, i64, i64, Option<i64>),
 }
 
+/// The scopes met so far.
+#[derive(Default)]
+pub(super) struct Scopes(HashMap<(Scope, Below), Scope>);
+
+impl Scopes {
+    /// The scope of what is below `node`.
+    pub(super) fn below(&mut self, node: &Node, scope: Scope) -> Scope {
+        let below = match &node.kind {
+            Kind::Invariant(_) => Below::Once,
+            Kind::Subquery(Subquery { range_ms, step_ms, offset_ms, at, .. }) => {
+                Below::Subquery(*range_ms, *step_ms, *offset_ms, *at)
+            }
+            _ => return scope,
+        };
+        let fresh = self.0.len() + 1;
+        *self.0.entry((scope, below)).or_insert(fresh)
+    }
+}
+
 #[derive(Default)]
 struct Finder {
     /// By what they are: their own text, and part and distance of each child.
     parts: HashMap<(String, Vec<(Part, u32)>), Part>,
     /// By rank of a node.
     part_of: HashMap<u32, Part>,
-    /// Scope 0 is that of the query.
-    scopes: HashMap<(Scope, Below), Scope>,
+    scopes: Scopes,
     /// Occurrences that are met when each is evaluated once.
     uses: HashMap<(Scope, Part), usize>,
     classes: HashMap<(Scope, Part), usize>,
@@ -67,19 +85,6 @@ impl Finder {
         (scope, self.part_of.get(&node.rank).copied().unwrap_or(usize::MAX))
     }
 
-    /// The scope of what is below `node`.
-    fn below(&mut self, node: &Node, scope: Scope) -> Scope {
-        let below = match &node.kind {
-            Kind::Invariant(_) => Below::Once,
-            Kind::Subquery(Subquery { range_ms, step_ms, offset_ms, at, .. }) => {
-                Below::Subquery(*range_ms, *step_ms, *offset_ms, *at)
-            }
-            _ => return scope,
-        };
-        let fresh = self.scopes.len() + 1;
-        *self.scopes.entry((scope, below)).or_insert(fresh)
-    }
-
     fn count(&mut self, node: &Node, scope: Scope, may: bool) {
         if may && worth_it(node) {
             let uses = self.uses.entry(self.key(node, scope)).or_insert(0);
@@ -88,7 +93,7 @@ impl Finder {
                 return;
             }
         }
-        let scope = self.below(node, scope);
+        let scope = self.scopes.below(node, scope);
         for child in node.children() {
             self.count(child, scope, may_share(node, child));
         }
@@ -107,7 +112,7 @@ impl Finder {
             }
         }
         if first {
-            let below = self.below(node, scope);
+            let below = self.scopes.below(node, scope);
             let may: Vec<bool> = node.children().iter().map(|c| may_share(node, c)).collect();
             for (child, may) in node.children_mut().into_iter().zip(may) {
                 self.mark(child, below, may);
@@ -127,7 +132,8 @@ fn worth_it(node: &Node) -> bool {
     !matches!(node.kind, Kind::Invariant(_)) && node.value_type == ValueType::Vector && reads(node)
 }
 
-fn reads(node: &Node) -> bool {
+/// Whether anything below is read from the store.
+pub(super) fn reads(node: &Node) -> bool {
     match &node.kind {
         Kind::Vector(_) | Kind::Matrix(_) => true,
         _ => node.children().into_iter().any(reads),
@@ -175,7 +181,7 @@ impl Node {
     }
 
     /// What tells the node from others, its children aside.
-    fn own_text(&self) -> String {
+    pub(super) fn own_text(&self) -> String {
         match &self.kind {
             // Bits: zeros and NaNs differ.
             Kind::Number(v) => format!("number {:x}", v.to_bits()),

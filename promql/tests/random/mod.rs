@@ -232,6 +232,47 @@ impl Queries<'_> {
         }
     }
 
+    /// Aggregations of inputs that differ in matchers only.
+    fn of_the_same_series(&mut self) -> String {
+        let name = self.dice.pick(&NAMES);
+        let (a, b) = (self.dice.pick(&MATCHERS), self.dice.pick(&MATCHERS));
+        let (before, after) = match self.dice.below(6) {
+            0 => (String::new(), self.times().to_owned()),
+            1 => ("quantile_over_time(0.3, ".to_owned(), format!("[2m]{})", self.times())),
+            _ => {
+                let range = self.dice.pick(&["[1m]", "[5m]", "[31s]", "[2m] smoothed"]);
+                (format!("{}(", self.dice.pick(&RANGED)), format!("{range}{})", self.times()))
+            }
+        };
+        let mut query = String::new();
+        for n in 0..2 + self.dice.below(3) {
+            let matchers = match self.dice.below(6) {
+                0 | 1 => String::new(),
+                2 => format!("{{{a}}}"),
+                3 => format!("{{{b}}}"),
+                4 => format!("{{{a}, {b}}}"),
+                _ => format!("{{{b}, {a}}}"),
+            };
+            let grouping = match self.dice.below(3) {
+                0 => "by (job)".to_owned(),
+                _ => self.grouping(),
+            };
+            let fold = self.dice.pick(&FOLDS);
+            let part = format!("{fold} {grouping} ({before}{name}{matchers}{after})");
+            query = match n {
+                0 => part,
+                _ if self.dice.one_in(4) => {
+                    format!("({query}) {} {part}", self.dice.pick(&["or", "unless", "and on (job)"]))
+                }
+                _ => {
+                    let how = self.matching();
+                    format!("({query}) {} {how} {part}", self.dice.pick(&ARITHMETIC))
+                }
+            };
+        }
+        query
+    }
+
     fn vector(&mut self, depth: usize) -> String {
         if depth == 0 {
             return match self.dice.below(3) {
@@ -241,7 +282,7 @@ impl Queries<'_> {
             };
         }
         let deeper = depth - 1;
-        match self.dice.below(14) {
+        match self.dice.below(16) {
             0 => format!("{}{}", self.selector(), self.times()),
             1 | 2 => format!("{}({})", self.dice.pick(&RANGED), self.range(depth)),
             3 => format!("{}({})", self.dice.pick(&SIMPLE), self.vector(deeper)),
@@ -295,6 +336,7 @@ impl Queries<'_> {
                 let op = self.dice.pick(&["and", "or", "unless"]);
                 format!("({}) {op} {on} ({})", self.vector(deeper), self.vector(deeper))
             }
+            14 | 15 => self.of_the_same_series(),
             // The same part more than once.
             12 => {
                 let (a, b) = (self.vector(deeper), self.vector(deeper));
