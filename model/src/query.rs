@@ -98,7 +98,8 @@ pub trait Querier: Send + Sync {
 /// An indexable list of series, resolved without reading a sample.
 ///
 /// Order: label order when sources were merged, else the order of the only source (creation order
-/// for a head). Prometheus folds aggregations in this order, so it is part of the contract.
+/// for a head). Prometheus folds aggregations in this order, so it is part of the contract. Selections
+/// from one querier over the same times agree on the order of the series they have in common.
 pub trait Selection: Send + Sync {
     /// Number of series.
     fn len(&self) -> usize;

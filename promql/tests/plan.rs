@@ -168,8 +168,18 @@ fn series_of_several_selections_are_read_once() -> Outcome {
     check("sum(rate(x{i=\"1\"}[5m])) / sum(rate(x[5m]))", false, 3, &[X, ix])?;
     check("sum(x) - sum(x{job=\"a\"}) - sum(x{i=\"1\"})", false, 3, &[X, ix, ax])?;
     // Whatever the groups are, and whoever comes first.
-    check("sum by (job) (x) / on (job) group_right sum without (i) (x{job=\"a\"})", false, 3, &[X, ax])?;
-    check("count(x{job=~\"a|b\"}) - count(x{job=\"a\"})", false, 3, &[ax, "job=~\"a|b\",__name__=\"x\""])?;
+    check(
+        "sum by (job) (x) / on (job) group_right sum without (i) (x{job=\"a\"})",
+        false,
+        3,
+        &[X, ax],
+    )?;
+    check(
+        "count(x{job=~\"a|b\"}) - count(x{job=\"a\"})",
+        false,
+        3,
+        &[ax, "job=~\"a|b\",__name__=\"x\""],
+    )?;
     // Parts of their own, below other operators, in subqueries.
     check("max(x) / (max(x) - min(x{job=\"a\"}))", false, 3, &[X, ax])?;
     check("max_over_time((sum(x{job=\"a\"}) / sum(x))[3m:1m])", false, 3, &[X, ax])?;
@@ -180,7 +190,12 @@ fn series_of_several_selections_are_read_once() -> Outcome {
     check("sum(x offset 1m) / sum(x{job=\"a\"})", false, 5, &[X, ax])?;
     check("sum(rate(x[2m])) / sum(increase(x{job=\"a\"}[2m]))", false, 5, &[X, ax])?;
     check("sum(rate(x[2m])) / sum(rate(x{job=\"a\"}[3m]))", false, 5, &[X, ax])?;
-    check("sum(quantile_over_time(0.5, x[2m])) / sum(quantile_over_time(0.6, x[2m]))", false, 6, &[X])?;
+    check(
+        "sum(quantile_over_time(0.5, x[2m])) / sum(quantile_over_time(0.6, x[2m]))",
+        false,
+        6,
+        &[X],
+    )?;
     // Results for series would have to be kept.
     check("x{job=\"a\"} / ignoring (i) group_left sum by (job) (x)", false, 5, &[X, ax])?;
     check("quantile(0.5, x) / quantile(0.5, x{job=\"a\"})", false, 5, &[X, ax])

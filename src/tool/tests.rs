@@ -140,6 +140,26 @@ plan:
 ",
         "",
     );
+    let ratio = "sum by (job) (rate(x{code=\"500\"}[5m])) / sum by (job) (rate(x[5m]))";
+    check(
+        &[&line[..], &[ratio]].concat(),
+        0,
+        "\
+range query from 2026-01-01T00:00:00Z to 2026-01-01T01:00:00Z every 1m: 61 steps
+selections:
+  #1 x{code=\"500\"} from 2025-12-31T23:55:00.001Z to 2026-01-01T01:00:00Z
+  #2 x from 2025-12-31T23:55:00.001Z to 2026-01-01T01:00:00Z
+plan:
+  / [pair by pair]
+    sum by (job) [folded as series come; groups, series or steps side by side] [pass 1 over #2: one for 2]
+      rate
+        range selector #1[5m]
+    sum by (job) [folded as series come; groups, series or steps side by side] [pass 1 over #2: one for 2]
+      rate
+        range selector #2[5m]
+",
+        "",
+    );
     check(
         &[&line[..], &[join]].concat(),
         0,

@@ -189,7 +189,7 @@ fn aggregate(a: &Aggregate, numbers: &[usize]) -> String {
     let _ = write!(text, " [{how}]");
     if let Some(pass) = a.pass {
         let read = numbers.get(pass.widest).copied().unwrap_or(0);
-        let _ = write!(text, " [pass {} over #{read}, one for {}]", pass.number + 1, pass.uses);
+        let _ = write!(text, " [pass {} over #{read}: one for {}]", pass.number + 1, pass.uses);
     }
     text
 }

@@ -262,7 +262,10 @@ impl Queries<'_> {
             query = match n {
                 0 => part,
                 _ if self.dice.one_in(4) => {
-                    format!("({query}) {} {part}", self.dice.pick(&["or", "unless", "and on (job)"]))
+                    format!(
+                        "({query}) {} {part}",
+                        self.dice.pick(&["or", "unless", "and on (job)"])
+                    )
                 }
                 _ => {
                     let how = self.matching();
