@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
-use crate::chunkfile::{ReadChunk, StoredChunk};
-use crate::index::LabelNumber;
+use crate::chunkfile::{Run, StoredChunk};
+use crate::index::{ChunkMeta, LabelNumber};
 
 /// Names a series inside one source. For a block it is the entry's offset in the index divided by
 /// 16, for the head its slot; both fit posting lists.
@@ -23,8 +23,6 @@ pub type Symbols<'a> = Box<dyn Iterator<Item = Result<Cow<'a, str>, QueryError>>
 pub enum SourceChunk<'a> {
     /// As it lies in a mapped segment. Its checksum was right.
     Stored(TimeRange, StoredChunk<'a>),
-    /// As it lies in a piece read of a segment. Its checksum was right.
-    Read(TimeRange, ReadChunk),
     /// Made of what was stored.
     Made(EncodedChunk),
 }
@@ -33,17 +31,8 @@ impl SourceChunk<'_> {
     /// First and last sample time, inclusive.
     pub fn range(&self) -> TimeRange {
         match self {
-            SourceChunk::Stored(range, _) | SourceChunk::Read(range, _) => *range,
+            SourceChunk::Stored(range, _) => *range,
             SourceChunk::Made(made) => made.range,
-        }
-    }
-
-    /// How it is stored, unless it was made.
-    pub fn stored(&self) -> Option<StoredChunk<'_>> {
-        match self {
-            SourceChunk::Stored(_, stored) => Some(*stored),
-            SourceChunk::Read(_, read) => Some(read.stored()),
-            SourceChunk::Made(_) => None,
         }
     }
 
@@ -51,10 +40,6 @@ impl SourceChunk<'_> {
     pub fn parts(&self) -> (u8, &[u8]) {
         match self {
             SourceChunk::Stored(_, stored) => (stored.encoding, stored.data),
-            SourceChunk::Read(_, read) => {
-                let stored = read.stored();
-                (stored.encoding, stored.data)
-            }
             SourceChunk::Made(made) => (made.encoding, &made.data),
         }
     }
@@ -67,6 +52,25 @@ impl SourceChunk<'_> {
         let (encoding, data) = self.parts();
         EncodedChunk { range: self.range(), encoding, data: data.to_vec() }
     }
+}
+
+/// Reads series of a source as they are stored, in the order of their ids.
+pub trait StoredSeries {
+    /// Appends the labels of a series as they are stored, numbered by the places of their strings in
+    /// [`BlockReader::symbols`], and its chunks that overlap `range`. `None`, with labels only, when
+    /// these are not to be copied as they are: they lie apart, reach over `range`, have deleted
+    /// samples or are damaged; [`BlockReader::stored_chunks`] knows more then.
+    fn next(
+        &mut self,
+        id: SeriesId,
+        range: TimeRange,
+        labels: &mut Vec<LabelNumber>,
+        chunks: &mut Vec<ChunkMeta>,
+    ) -> Result<Option<Run>, QueryError>;
+
+    /// The entries of the chunks of the series read last, one behind the other. Their checksums were
+    /// right.
+    fn entries(&self) -> &[u8];
 }
 
 /// Label sets asked for between two questions whether to stop.
@@ -201,17 +205,8 @@ pub trait BlockReader: Send + Sync {
         Ok(())
     }
 
-    /// Appends the labels of a series as they are stored, numbered by the places of their strings
-    /// in [`symbols`](Self::symbols), and what [`stored_chunks`](Self::stored_chunks) gives.
-    /// `false`, and nothing, when this source does not know its labels by number.
-    fn numbered_series<'a>(
-        &'a self,
-        id: SeriesId,
-        range: TimeRange,
-        labels: &mut Vec<LabelNumber>,
-        chunks: &mut Vec<SourceChunk<'a>>,
-    ) -> Result<bool, QueryError> {
-        let _ = (id, range, labels, chunks);
-        Ok(false)
+    /// Reads series as they are stored; `None` where they are not stored as in a block of our own.
+    fn stored_series(&self) -> Option<Box<dyn StoredSeries + '_>> {
+        None
     }
 }

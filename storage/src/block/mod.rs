@@ -4,6 +4,7 @@ mod dir;
 mod meta;
 mod open;
 mod reader;
+mod stored;
 
 pub use dir::{
     TMP_FOR_CREATION, TMP_FOR_DELETION, delete, list, new_ulid, remove_temporary,

@@ -2,12 +2,12 @@
 //! that shares the mapped files, so whoever reads the old one goes on seeing what it saw.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use model::{CancelToken, Matcher, QueryError, TimeRange};
 
 use super::meta::{BlockMeta, META_FILENAME};
-use crate::chunkfile::{self, ReadAhead};
+use crate::chunkfile;
 use crate::file_error::FileError;
 use crate::fs::{FileKind, Fs, atomic};
 use crate::index::{ChunkMeta, IndexReader};
@@ -30,8 +30,8 @@ pub struct Block {
     pub(super) chunks: Arc<chunkfile::Reader>,
     pub(super) tombstones: Arc<Tombstones>,
     pub(super) cache: Arc<PostingsCache>,
-    /// Reads the chunks for a merge, when they are not to come from their mapping.
-    pub(super) ahead: Option<Mutex<ReadAhead>>,
+    /// Where a merge reads the chunks, when they are not to come from their mapping.
+    pub(super) ahead: Option<Arc<dyn Fs>>,
     meta_bytes: u64,
     tombstone_bytes: u64,
 }
@@ -156,8 +156,7 @@ impl Block {
 
     /// The block with its chunks read past the page cache when it is merged: front to back, once.
     pub fn read_ahead(&self, fs: &Arc<dyn Fs>) -> Block {
-        let ahead = ReadAhead::new(fs.clone(), self.chunks.clone());
-        Block { ahead: Some(Mutex::new(ahead)), ..self.share() }
+        Block { ahead: Some(fs.clone()), ..self.share() }
     }
 
     fn share(&self) -> Block {

@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
 
 use super::open::Block;
+use super::stored::Stored;
 use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
-use crate::index::{ChunkMeta, ChunkMetas, LabelNumber, Version, label_number};
+use crate::index::{ChunkMeta, Version};
 use crate::postings::{PostingsSource, label_values, postings_for_matchers, subtract};
-use crate::source::{BlockReader, SeriesId, SeriesIds, SourceChunk, Symbols};
+use crate::source::{BlockReader, SeriesId, SeriesIds, SourceChunk, StoredSeries, Symbols};
 use crate::tombstones::Intervals;
 
 impl Block {
-    fn deleted(&self, id: SeriesId) -> Option<&Intervals> {
+    pub(super) fn deleted(&self, id: SeriesId) -> Option<&Intervals> {
         self.tombstones.get(u64::from(id))
     }
 
@@ -26,17 +27,7 @@ impl Block {
         deleted: Option<&Intervals>,
         mut visit: impl FnMut(ChunkMeta) -> Result<ControlFlow<()>, QueryError>,
     ) -> Result<(), QueryError> {
-        self.visit(self.index.chunks(id)?, range, deleted, &mut visit)
-    }
-
-    fn visit(
-        &self,
-        metas: ChunkMetas<'_>,
-        range: TimeRange,
-        deleted: Option<&Intervals>,
-        visit: &mut impl FnMut(ChunkMeta) -> Result<ControlFlow<()>, QueryError>,
-    ) -> Result<(), QueryError> {
-        for meta in metas {
+        for meta in self.index.chunks(id)? {
             let meta = meta.map_err(|e| self.index.corruption(e))?;
             if meta.range.min > range.max {
                 break;
@@ -59,40 +50,6 @@ impl Block {
     ) -> Result<(), QueryError> {
         let stored = self.chunks.chunk(meta.reference)?;
         chunk::decode(stored.encoding, stored.data, range, out).map_err(|e| self.corrupt(meta, &e))
-    }
-
-    /// Appends chunks of a series, of its entry `metas`.
-    fn stored<'a>(
-        &'a self,
-        metas: ChunkMetas<'_>,
-        id: SeriesId,
-        range: TimeRange,
-        out: &mut Vec<SourceChunk<'a>>,
-    ) -> Result<(), QueryError> {
-        let deleted = self.deleted(id);
-        let mut ahead =
-            self.ahead.as_ref().map(|ahead| ahead.lock().unwrap_or_else(PoisonError::into_inner));
-        self.visit(metas, range, deleted, &mut |meta| {
-            let read = match &mut ahead {
-                Some(ahead) => ahead.chunk(meta.reference)?,
-                None => None,
-            };
-            let chunk = match read {
-                Some(read) => SourceChunk::Read(meta.range, read),
-                None => SourceChunk::Stored(meta.range, self.chunks.chunk(meta.reference)?),
-            };
-            match deleted.filter(|d| d.overlaps(meta.range)) {
-                Some(deleted) => {
-                    let (encoding, data) = chunk.parts();
-                    let left = self
-                        .without_deleted(encoding, data, deleted)
-                        .map_err(|e| self.corrupt(&meta, &e))?;
-                    out.extend(left.map(SourceChunk::Made));
-                }
-                None => out.push(chunk),
-            }
-            Ok(ControlFlow::Continue(()))
-        })
     }
 
     fn corrupt(&self, meta: &ChunkMeta, error: &ChunkError) -> QueryError {
@@ -255,27 +212,25 @@ impl BlockReader for Block {
         range: TimeRange,
         out: &mut Vec<SourceChunk<'a>>,
     ) -> Result<(), QueryError> {
-        self.stored(self.index.chunks(id)?, id, range, out)
+        let deleted = self.deleted(id);
+        self.visit_chunks(id, range, deleted, |meta| {
+            let chunk = SourceChunk::Stored(meta.range, self.chunks.chunk(meta.reference)?);
+            match deleted.filter(|d| d.overlaps(meta.range)) {
+                Some(deleted) => {
+                    let (encoding, data) = chunk.parts();
+                    let left = self
+                        .without_deleted(encoding, data, deleted)
+                        .map_err(|e| self.corrupt(&meta, &e))?;
+                    out.extend(left.map(SourceChunk::Made));
+                }
+                None => out.push(chunk),
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
-    fn numbered_series<'a>(
-        &'a self,
-        id: SeriesId,
-        range: TimeRange,
-        labels: &mut Vec<LabelNumber>,
-        chunks: &mut Vec<SourceChunk<'a>>,
-    ) -> Result<bool, QueryError> {
-        if self.index.version() == Version::V1 {
-            // Names its symbols by offset.
-            return Ok(false);
-        }
-        let mut refs = self.index.label_refs(id)?;
-        for pair in refs.by_ref() {
-            let (name, value) = pair.map_err(|e| self.index.corruption(e))?;
-            labels.push(label_number(name, value));
-        }
-        let metas = refs.chunks().map_err(|e| self.index.corruption(e))?;
-        self.stored(metas, id, range, chunks)?;
-        Ok(true)
+    fn stored_series(&self) -> Option<Box<dyn StoredSeries + '_>> {
+        // Version 1 names symbols by offset.
+        (self.index.version() != Version::V1).then(|| Box::new(Stored::new(self)) as _)
     }
 }

@@ -3,10 +3,12 @@
 
 mod read_ahead;
 mod reader;
+mod run;
 mod writer;
 
-pub use read_ahead::{ReadAhead, ReadChunk};
+pub use read_ahead::ReadAhead;
 pub use reader::{Reader, StoredChunk};
+pub use run::Run;
 pub use writer::{DEFAULT_SEGMENT_BYTES, Writer};
 
 /// First bytes of a segment.

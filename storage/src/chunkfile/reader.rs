@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::run::{self, Run};
 use super::{MAGIC, WHAT, file_name, header_fault};
 use crate::chunk::ChunkRef;
 use crate::encoding::{DecBuf, DecodeError, crc32c, uvarint_len};
@@ -19,7 +20,7 @@ struct Segment {
 }
 
 /// Bytes of the checksum behind a chunk.
-pub(super) const CRC_LEN: usize = 4;
+const CRC_LEN: usize = 4;
 
 /// A chunk as it lies in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,35 +28,8 @@ pub struct StoredChunk<'a> {
     /// Encoding byte, not looked at.
     pub encoding: u8,
     pub data: &'a [u8],
-    /// All bytes of its segment, or of a piece of it.
-    pub(super) segment: &'a [u8],
-    /// Where it lies in there: from, to.
-    pub(super) place: (usize, usize),
     /// Offset behind the chunk: where the next one of the segment starts.
     pub end: u32,
-}
-
-impl<'a> StoredChunk<'a> {
-    /// All bytes of it: length, encoding, data, checksum.
-    pub fn entry(&self) -> &'a [u8] {
-        self.entries_to(self)
-    }
-
-    /// Whether its length is written with as few bytes as it takes.
-    pub fn is_canonical(&self) -> bool {
-        let len = self.data.len();
-        self.place.1 - self.place.0 == uvarint_len(len as u64) + 1 + len + CRC_LEN
-    }
-
-    /// Whether it lies directly behind `before`.
-    pub fn follows(&self, before: &StoredChunk<'_>) -> bool {
-        self.place.0 == before.place.1 && std::ptr::eq(self.segment, before.segment)
-    }
-
-    /// All bytes from here to the end of `last`, which is of the same segment.
-    pub fn entries_to(&self, last: &StoredChunk<'a>) -> &'a [u8] {
-        self.segment.get(self.place.0..last.place.1).unwrap_or_default()
-    }
 }
 
 impl Reader {
@@ -120,6 +94,21 @@ impl Reader {
         self.segments.iter().map(|s| (*s.bytes).as_ref().len() as u64).sum()
     }
 
+    /// The bytes of segment `segment`, counted from 0, from `offset` on; empty when there are none.
+    fn from(&self, segment: u32, offset: u32) -> &[u8] {
+        let bytes = self.segments.get(segment as usize).map_or(&[][..], |s| (*s.bytes).as_ref());
+        bytes.get(offset as usize..).unwrap_or_default()
+    }
+
+    /// The chunks at `refs` and the bytes of their entries, if they lie one behind the other, are
+    /// written as they would be, and have the right checksums.
+    pub fn run(&self, refs: impl Iterator<Item = ChunkRef> + Clone) -> Option<(Run, &[u8])> {
+        let Some(first) = refs.clone().next() else { return Some((Run::default(), &[])) };
+        let bytes = self.from(first.file(), first.offset());
+        let run = run::check(bytes, refs).ok()?;
+        Some((run, bytes.get(..run.len)?))
+    }
+
     /// The chunk at `at`.
     pub fn chunk(&self, at: ChunkRef) -> Result<StoredChunk<'_>, FileError> {
         let Some(segment) = self.segments.get(at.file() as usize) else {
@@ -135,17 +124,24 @@ impl Reader {
 impl Segment {
     fn chunk(&self, offset: u32) -> Result<StoredChunk<'_>, FileError> {
         let bytes = (*self.bytes).as_ref();
-        stored(bytes, offset as usize, 0).map_err(|fault| {
-            let reason = match fault {
-                Fault::Short => format!(
-                    "segment doesn't include enough bytes to read the chunk, available:{}",
-                    bytes.len()
-                ),
-                Fault::Checksum { stored, actual } => {
-                    format!("checksum mismatch expected:{stored:x}, actual:{actual:x}")
-                }
-            };
+        let entry = bytes.get(offset as usize..).unwrap_or_default();
+        let (parsed, sum) = parse(entry).map_err(|_| {
+            let reason = format!(
+                "segment doesn't include enough bytes to read the chunk, available:{}",
+                bytes.len()
+            );
             self.corrupt(u64::from(offset), reason)
+        })?;
+        let actual = crc32c(parsed.checked);
+        if actual != sum {
+            let reason = format!("checksum mismatch expected:{sum:x}, actual:{actual:x}");
+            return Err(self.corrupt(u64::from(offset), reason));
+        }
+        let end = u64::from(offset) + parsed.len as u64;
+        Ok(StoredChunk {
+            encoding: parsed.encoding,
+            data: parsed.data,
+            end: u32::try_from(end).unwrap_or(u32::MAX),
         })
     }
 
@@ -155,51 +151,31 @@ impl Segment {
     }
 }
 
-/// Why there is no chunk at a place.
-pub(super) enum Fault {
-    /// Bytes end before it does.
-    Short,
-    Checksum {
-        stored: u32,
-        actual: u32,
-    },
-}
-
-/// The chunk at `place` of `bytes`, which lie at `offset` of a segment; the checksum is verified.
-#[inline]
-pub(super) fn stored(bytes: &[u8], place: usize, offset: u64) -> Result<StoredChunk<'_>, Fault> {
-    let entry = bytes.get(place..).unwrap_or_default();
-    let (read, stored) = parse(entry).map_err(|_| Fault::Short)?;
-    let actual = crc32c(read.checked);
-    if actual != stored {
-        return Err(Fault::Checksum { stored, actual });
-    }
-    let end = place + read.len;
-    Ok(StoredChunk {
-        encoding: read.encoding,
-        data: read.data,
-        segment: bytes,
-        place: (place, end),
-        end: u32::try_from(offset + end as u64).unwrap_or(u32::MAX),
-    })
-}
-
-struct Parsed<'a> {
-    encoding: u8,
-    data: &'a [u8],
+/// An entry of a segment.
+pub(super) struct Parsed<'a> {
+    pub(super) encoding: u8,
+    pub(super) data: &'a [u8],
     /// What the checksum covers: encoding and data.
-    checked: &'a [u8],
+    pub(super) checked: &'a [u8],
     /// Bytes of the whole entry.
-    len: usize,
+    pub(super) len: usize,
 }
 
-/// An entry and its stored checksum.
+impl Parsed<'_> {
+    /// Whether its length is written with as few bytes as it takes.
+    pub(super) fn is_canonical(&self) -> bool {
+        let len = self.data.len();
+        self.len == uvarint_len(len as u64) + 1 + len + CRC_LEN
+    }
+}
+
+/// The entry at the start of `bytes` and its stored checksum, not compared.
 #[inline]
-fn parse(entry: &[u8]) -> Result<(Parsed<'_>, u32), DecodeError> {
-    let mut d = DecBuf::new(entry);
+pub(super) fn parse(bytes: &[u8]) -> Result<(Parsed<'_>, u32), DecodeError> {
+    let mut d = DecBuf::new(bytes);
     let len = d.uvarint_usize()?;
     let checked = d.bytes(len.checked_add(1).ok_or(DecodeError::InvalidSize)?)?;
     let stored = d.be32()?;
     let (&encoding, data) = checked.split_first().ok_or(DecodeError::InvalidSize)?;
-    Ok((Parsed { encoding, data, checked, len: entry.len() - d.len() }, stored))
+    Ok((Parsed { encoding, data, checked, len: bytes.len() - d.len() }, stored))
 }

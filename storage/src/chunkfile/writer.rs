@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{HEADER_SIZE, MAGIC, StoredChunk, VERSION, file_name, header};
+use super::{HEADER_SIZE, MAGIC, VERSION, file_name, header};
 use crate::chunk::ChunkRef;
 use crate::encoding::{EncBuf, MAX_VARINT_LEN_32, crc32c};
 use crate::file_error::FileError;
@@ -82,26 +82,21 @@ impl Writer {
         at
     }
 
-    /// Appends a chunk of another segment, whose checksum was right when it was read, as it lies
-    /// there.
-    pub fn copy(&mut self, chunk: &StoredChunk<'_>) -> Result<ChunkRef, FileError> {
-        if !chunk.is_canonical() {
-            return self.write(chunk.encoding, chunk.data);
-        }
-        self.append(chunk.data.len(), chunk.entry())
+    /// Whether `len` bytes of entries are sure to fit into the segment, as far as chunks written one
+    /// by one would be.
+    pub fn has_room(&self, len: usize) -> bool {
+        let most = (len + MAX_VARINT_LEN_32) as u64;
+        self.open.as_ref().is_some_and(|s| s.out.position() + most <= self.segment_bytes)
     }
 
-    /// Appends several chunks at once, entries as [`copy`](Self::copy) takes them one behind the
-    /// other, and says where the first went; `None`, and nothing happens, when not all of them are
-    /// sure to fit into the segment.
-    pub fn copy_run(&mut self, entries: &[u8]) -> Result<Option<ChunkRef>, FileError> {
-        let Some(segment) = &mut self.open else { return Ok(None) };
+    /// Appends chunks for which there [is room](Self::has_room), entries that lie one behind the
+    /// other in another segment (a [`Run`](super::Run), so they are right and as we write them), and
+    /// says where the first went.
+    pub fn copy_run(&mut self, entries: &[u8]) -> Result<ChunkRef, FileError> {
+        let Some(segment) = &mut self.open else { return Ok(ChunkRef::default()) };
         let at = segment.out.position();
-        if at + (entries.len() + MAX_VARINT_LEN_32) as u64 > self.segment_bytes {
-            return Ok(None);
-        }
         segment.put(entries)?;
-        Ok(Some(ChunkRef::new(self.segments - 1, at as u32)))
+        Ok(ChunkRef::new(self.segments - 1, at as u32))
     }
 
     /// Appends the entry of a chunk of `len` bytes of data where there is room for it.

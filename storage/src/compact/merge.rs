@@ -8,9 +8,10 @@ use std::sync::Arc;
 use model::{CancelToken, Labels, QueryError, TimeRange};
 
 use super::write::CompactError;
-use crate::index::{LabelNumber, Numberer, SymbolSet, label_number, label_symbols};
+use crate::chunkfile::Run;
+use crate::index::{ChunkMeta, LabelNumber, Numberer, SymbolSet, label_number, label_symbols};
 use crate::read::MinHeap;
-use crate::source::{BlockReader, SeriesId, SourceChunk};
+use crate::source::{BlockReader, SeriesId, SourceChunk, StoredSeries};
 
 /// Series merged between two questions whether to stop.
 const CANCEL_EVERY: usize = 256;
@@ -35,6 +36,14 @@ pub(super) struct Series<'m, 'a> {
     in_turn: &'m mut Vec<usize>,
 }
 
+/// A part whose chunks can be copied as they lie in their segment.
+pub(super) struct StoredPart<'m> {
+    pub(super) chunks: &'m [ChunkMeta],
+    pub(super) run: Run,
+    /// Their entries.
+    pub(super) entries: &'m [u8],
+}
+
 impl<'a> Series<'_, 'a> {
     pub(super) fn labels(&self) -> &[LabelNumber] {
         self.equal.first().map_or(&[], |first| &self.cursors[*first].labels)
@@ -45,23 +54,42 @@ impl<'a> Series<'_, 'a> {
         self.equal.len()
     }
 
+    /// All parts, the earlier first, if their chunks can be copied and lie one behind the other in
+    /// time; else `None`, and [`get_chunks`](Self::get_chunks) is next.
+    pub(super) fn stored(&mut self) -> Option<impl Iterator<Item = StoredPart<'_>> + Clone> {
+        if self.equal.iter().any(|at| self.cursors[*at].run.is_none()) {
+            return None;
+        }
+        let ranges = |at: &usize| self.cursors[*at].metas.iter().map(|meta| meta.range);
+        if !in_turn(self.equal, self.in_turn, ranges) {
+            return None;
+        }
+        Some(self.in_turn.iter().map(|at| {
+            let cursor = &self.cursors[*at];
+            StoredPart {
+                chunks: &cursor.metas,
+                run: cursor.run.unwrap_or_default(),
+                entries: cursor.stored.as_ref().map_or(&[], |stored| stored.entries()),
+            }
+        }))
+    }
+
+    /// Gets the chunks of parts that have them as runs only.
+    pub(super) fn get_chunks(&mut self) -> Result<(), CompactError> {
+        self.equal.iter().try_for_each(|at| self.cursors[*at].get_chunks())
+    }
+
     /// Hands the chunks of each part to `with`, the earlier part first, when all chunks then lie one
     /// behind the other in time; else says `false`.
     pub(super) fn each_in_turn(
         &mut self,
         mut with: impl FnMut(&[SourceChunk<'a>]) -> Result<(), CompactError>,
     ) -> Result<bool, CompactError> {
-        let chunks = |at: &usize| &self.cursors[*at].chunks;
-        self.in_turn.clear();
-        self.in_turn.extend_from_slice(self.equal);
-        if self.equal.len() > 1 {
-            self.in_turn.sort_by_key(|at| chunks(at).first().map(|first| first.range().min));
-            let mut all = self.in_turn.iter().flat_map(chunks);
-            if !all.by_ref().is_sorted_by(|a, b| a.range().max < b.range().min) {
-                return Ok(false);
-            }
+        let ranges = |at: &usize| self.cursors[*at].chunks.iter().map(SourceChunk::range);
+        if !in_turn(self.equal, self.in_turn, ranges) {
+            return Ok(false);
         }
-        self.in_turn.iter().try_for_each(|at| with(chunks(at)))?;
+        self.in_turn.iter().try_for_each(|at| with(&self.cursors[*at].chunks))?;
         Ok(true)
     }
 
@@ -74,20 +102,37 @@ impl<'a> Series<'_, 'a> {
     }
 }
 
+/// Puts `parts` into the order of their first chunks' times; whether all chunks then lie one behind
+/// the other. `ranges` gives those of a part.
+fn in_turn<I: Iterator<Item = TimeRange>>(
+    parts: &[usize],
+    in_turn: &mut Vec<usize>,
+    ranges: impl Fn(&usize) -> I,
+) -> bool {
+    in_turn.clear();
+    in_turn.extend_from_slice(parts);
+    if parts.len() == 1 {
+        return true;
+    }
+    in_turn.sort_by_key(|at| ranges(at).next().map(|first| first.min));
+    in_turn.iter().flat_map(ranges).is_sorted_by(|a, b| a.max < b.min)
+}
+
 impl<'a> SeriesMerge<'a> {
     /// `lists` are the series of each source in label order, `maps` its strings by their numbers;
-    /// chunks outside `range` are left out.
+    /// chunks outside `range` are left out. `copy`: chunks may be copied without a look at each.
     pub(super) fn new(
         sources: &'a [Arc<dyn BlockReader>],
         lists: Vec<Vec<SeriesId>>,
         maps: &'a [Vec<u32>],
         range: TimeRange,
+        copy: bool,
     ) -> SeriesMerge<'a> {
         let cursors: Vec<Cursor<'a>> = sources
             .iter()
             .zip(lists)
             .zip(maps)
-            .map(|((source, ids), map)| Cursor::new(&**source, ids, map, range))
+            .map(|((source, ids), map)| Cursor::new(&**source, ids, map, range, copy))
             .collect();
         // All are to be loaded before the first series.
         let equal = (0..cursors.len()).collect();
@@ -125,11 +170,18 @@ impl<'a> SeriesMerge<'a> {
 /// The series of one source that are left; the next one is at hand.
 struct Cursor<'a> {
     source: &'a dyn BlockReader,
+    /// Reads its series where they may be copied.
+    stored: Option<Box<dyn StoredSeries + 'a>>,
     ids: std::vec::IntoIter<SeriesId>,
     map: &'a [u32],
     range: TimeRange,
-    /// Of the series at hand.
+    /// The series at hand.
+    id: SeriesId,
     labels: Vec<LabelNumber>,
+    /// Its chunks, when they are a run.
+    run: Option<Run>,
+    metas: Vec<ChunkMeta>,
+    /// Its chunks, when not.
     chunks: Vec<SourceChunk<'a>>,
     /// Labels of the next series of a source that does not number them, the last one first.
     batch: Vec<Labels>,
@@ -142,13 +194,18 @@ impl<'a> Cursor<'a> {
         ids: Vec<SeriesId>,
         map: &'a [u32],
         range: TimeRange,
+        copy: bool,
     ) -> Cursor<'a> {
         Cursor {
             source,
+            stored: if copy { source.stored_series() } else { None },
             ids: ids.into_iter(),
             map,
             range,
+            id: 0,
             labels: Vec::new(),
+            run: None,
+            metas: Vec::new(),
             chunks: Vec::new(),
             batch: Vec::new(),
             numberer: Numberer::default(),
@@ -158,21 +215,27 @@ impl<'a> Cursor<'a> {
     /// Gets the next series; `false` when there is none.
     fn load(&mut self, symbols: &SymbolSet) -> Result<bool, CompactError> {
         let Some(id) = self.ids.next() else { return Ok(false) };
+        self.id = id;
         self.labels.clear();
+        self.metas.clear();
         self.chunks.clear();
-        let (labels, chunks) = (&mut self.labels, &mut self.chunks);
-        let labels = if self.source.numbered_series(id, self.range, labels, chunks)? {
+        self.run = None;
+        let labels = if let Some(stored) = &mut self.stored {
+            self.run = stored.next(id, self.range, &mut self.labels, &mut self.metas)?;
             if self.renumber(symbols) {
                 return Ok(true);
             }
             self.source.labels(id)?
         } else {
-            self.source.stored_chunks(id, self.range, &mut self.chunks)?;
             self.next_labels(id)?
         };
         self.labels.clear();
         self.labels.extend_from_slice(self.numberer.number(symbols, &labels)?);
         Ok(true)
+    }
+
+    fn get_chunks(&mut self) -> Result<(), CompactError> {
+        Ok(self.source.stored_chunks(self.id, self.range, &mut self.chunks)?)
     }
 
     /// Numbers the labels as the new block does; `false` when they are not a label set as a store

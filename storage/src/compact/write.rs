@@ -15,16 +15,13 @@ use super::merge::{Series, SeriesMerge};
 use super::symbols::Symbols;
 use crate::block::{BlockMeta, BlockStats, CHUNKS_DIR, INDEX_FILENAME, TMP_FOR_CREATION};
 use crate::chunk::{self, ChunkError, ChunkRef, CutRule, EncodeOptions, Encoding};
-use crate::chunkfile::{self, StoredChunk};
+use crate::chunkfile;
 use crate::file_error::FileError;
 use crate::fs::{Caching, Fs, atomic};
 use crate::index::{ChunkMeta, IndexWriteError, IndexWriter};
 use crate::read::{in_label_order, merge_chunks};
 use crate::source::{BlockReader, SeriesId, SourceChunk};
 use crate::tombstones::{self, Tombstones};
-
-/// Most chunks copied at once: where a segment ends they are looked at one by one.
-const LONGEST_RUN: usize = 64;
 
 /// Takes a chunk and its number of samples.
 pub type ChunkObserver<'a> = dyn Fn(&EncodedChunk, usize) + 'a;
@@ -138,7 +135,8 @@ fn write_files(
         stats: BlockStats::default(),
         metas: Vec::new(),
     };
-    let mut merge = SeriesMerge::new(sources, lists, &symbols.maps, range);
+    let copy = options.on_chunk.is_none();
+    let mut merge = SeriesMerge::new(sources, lists, &symbols.maps, range, copy);
     while let Some(mut series) = merge.next(writer.index.symbols(), cancel)? {
         writer.series(&mut series)?;
     }
@@ -184,25 +182,60 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn series(&mut self, series: &mut Series<'_, '_>) -> Result<(), CompactError> {
         self.metas.clear();
-        series.each_part(|chunks| self.trim_all(chunks))?;
-        if series.parts() == 1 && self.options.join_samples > 0 {
-            series.each_part(|chunks| Ok(join_short(chunks, self.options.join_samples)?))?;
-        }
-        if !series.each_in_turn(|chunks| self.part(chunks))? {
-            let mut lists = Vec::with_capacity(series.parts());
-            series.each_part(|chunks| {
-                lists.push(chunks.drain(..).map(SourceChunk::into_owned).collect());
-                Ok(())
-            })?;
-            for one in merge_chunks(lists, self.options.xor2)? {
-                self.chunk(&SourceChunk::Made(one))?;
-            }
+        if !self.copy(series)? {
+            self.merge(series)?;
         }
         if self.metas.is_empty() {
             return Ok(());
         }
         self.index.add_numbered(series.labels(), &self.metas)?;
         self.stats.num_series += 1;
+        Ok(())
+    }
+
+    /// Copies the chunks of a series as they lie in their segments; `false`, and nothing happens,
+    /// when they are not like that or the new segment may not have room for all.
+    fn copy(&mut self, series: &mut Series<'_, '_>) -> Result<bool, CompactError> {
+        let Some(parts) = series.stored() else { return Ok(false) };
+        let entries = parts.clone().map(|part| part.entries.len()).sum();
+        if !self.chunks.has_room(entries) {
+            return Ok(false);
+        }
+        for part in parts {
+            let Some(first) = part.chunks.first() else { continue };
+            let to = self.chunks.copy_run(part.entries)?;
+            let moved = |meta: &ChunkMeta| {
+                let reference = ChunkRef(meta.reference.0 - first.reference.0 + to.0);
+                ChunkMeta { reference, ..*meta }
+            };
+            self.metas.extend(part.chunks.iter().map(moved));
+            let run = part.run;
+            self.stats.num_chunks += part.chunks.len() as u64;
+            self.stats.num_samples += run.samples;
+            self.stats.num_float_samples += run.float_samples;
+            self.stats.num_histogram_samples += run.samples - run.float_samples;
+        }
+        Ok(true)
+    }
+
+    /// Writes the chunks of a series one by one.
+    fn merge(&mut self, series: &mut Series<'_, '_>) -> Result<(), CompactError> {
+        series.get_chunks()?;
+        series.each_part(|chunks| self.trim_all(chunks))?;
+        if series.parts() == 1 && self.options.join_samples > 0 {
+            series.each_part(|chunks| Ok(join_short(chunks, self.options.join_samples)?))?;
+        }
+        if series.each_in_turn(|chunks| chunks.iter().try_for_each(|one| self.chunk(one)))? {
+            return Ok(());
+        }
+        let mut lists = Vec::with_capacity(series.parts());
+        series.each_part(|chunks| {
+            lists.push(chunks.drain(..).map(SourceChunk::into_owned).collect());
+            Ok(())
+        })?;
+        for one in merge_chunks(lists, self.options.xor2)? {
+            self.chunk(&SourceChunk::Made(one))?;
+        }
         Ok(())
     }
 
@@ -214,40 +247,6 @@ impl Writer<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Writes the chunks of a part, those that lie one behind the other with one copy.
-    fn part(&mut self, chunks: &[SourceChunk<'_>]) -> Result<(), CompactError> {
-        let mut rest = chunks;
-        while let Some((first, _)) = rest.split_first() {
-            let run = run_len(rest.get(..rest.len().min(LONGEST_RUN)).unwrap_or_default());
-            if run > 1 && self.run(rest.get(..run).unwrap_or_default())? {
-                rest = rest.get(run..).unwrap_or_default();
-            } else {
-                self.chunk(first)?;
-                rest = rest.get(1..).unwrap_or_default();
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes and counts stored chunks that lie one behind the other; `false`, and nothing happens,
-    /// when the segment may not have room for all.
-    fn run(&mut self, chunks: &[SourceChunk<'_>]) -> Result<bool, CompactError> {
-        let (first, last) = (chunks.first(), chunks.last());
-        let Some(entries) = first
-            .and_then(SourceChunk::stored)
-            .zip(last.and_then(SourceChunk::stored))
-            .map(|(first, last)| first.entries_to(&last))
-        else {
-            return Ok(false);
-        };
-        let Some(mut reference) = self.chunks.copy_run(entries)? else { return Ok(false) };
-        for one in chunks {
-            self.count(one, reference)?;
-            reference.0 += one.stored().map_or(0, |stored| stored.entry().len() as u64);
-        }
-        Ok(true)
     }
 
     fn reaches_over(&self, range: TimeRange) -> bool {
@@ -270,15 +269,7 @@ impl Writer<'_> {
     /// Writes and counts a chunk.
     fn chunk(&mut self, one: &SourceChunk<'_>) -> Result<(), CompactError> {
         let (encoding, data) = one.parts();
-        let reference = match one.stored() {
-            Some(stored) => self.chunks.copy(&stored)?,
-            None => self.chunks.write(encoding, data)?,
-        };
-        self.count(one, reference)
-    }
-
-    fn count(&mut self, one: &SourceChunk<'_>, reference: ChunkRef) -> Result<(), CompactError> {
-        let (encoding, data) = one.parts();
+        let reference = self.chunks.write(encoding, data)?;
         self.metas.push(ChunkMeta { range: one.range(), reference });
         let samples = chunk::num_samples(encoding, data)?;
         if let Some(on_chunk) = self.options.on_chunk {
@@ -293,23 +284,6 @@ impl Writer<'_> {
         }
         Ok(())
     }
-}
-
-/// How many of the first of `chunks` lie one behind the other in one segment as they would be
-/// written.
-fn run_len(chunks: &[SourceChunk<'_>]) -> usize {
-    let mut before: Option<StoredChunk<'_>> = None;
-    let mut len = 0;
-    for one in chunks {
-        match one.stored() {
-            Some(stored) if stored.is_canonical() && before.is_none_or(|b| stored.follows(&b)) => {
-                before = Some(stored);
-                len += 1;
-            }
-            _ => break,
-        }
-    }
-    len
 }
 
 #[cfg(test)]

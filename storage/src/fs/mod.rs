@@ -7,6 +7,7 @@
 //! `docs/decisions/fsync-and-mmap.md`.
 
 pub mod atomic;
+mod buffer;
 pub mod frozen;
 pub mod lock;
 mod map;
@@ -18,6 +19,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use buffer::IoBuffer;
 pub use frozen::FrozenFs;
 pub use lock::DirLock;
 pub use real::RealFs;

@@ -7,9 +7,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{BLOCK_BYTES, File, Fs, OpenMode};
+use super::{BLOCK_BYTES, File, Fs, IoBuffer, OpenMode};
 
-/// Bytes gathered before they are written.
+/// Bytes gathered before they are written through the page cache.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Whether a file's bytes are kept in the page cache when they are written.
@@ -25,38 +25,36 @@ pub enum Caching {
 /// A file being written. Nothing is durable before `finish`.
 pub struct Stream {
     file: Arc<dyn File>,
-    /// Never grows, so it stays where it is.
-    buffer: Vec<u8>,
-    /// First aligned byte of `buffer`; those before it are not part of the file.
-    start: usize,
-    /// Offset in the file of `start`, a multiple of `BLOCK_BYTES`.
+    buffer: IoBuffer,
+    /// Bytes in `buffer`.
+    len: usize,
+    /// Offset in the file of the first of them, a multiple of `BLOCK_BYTES`.
     written: u64,
 }
 
 impl Stream {
     /// A new file at `path`, which must not exist.
     pub fn create(fs: &dyn Fs, path: &Path, caching: Caching) -> io::Result<Stream> {
-        let file = match caching {
-            Caching::Cached => fs.open(path, OpenMode::CreateNew)?,
-            Caching::Uncached => fs.open_uncached(path, OpenMode::CreateNew)?,
+        let (file, buffer) = match caching {
+            Caching::Cached => (fs.open(path, OpenMode::CreateNew)?, IoBuffer::small(BUFFER_BYTES)),
+            Caching::Uncached => (fs.open_uncached(path, OpenMode::CreateNew)?, IoBuffer::huge()),
         };
-        let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER_BYTES + BLOCK_BYTES);
-        let start = buffer.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES);
-        buffer.resize(start, 0);
-        Ok(Stream { file, buffer, start, written: 0 })
+        Ok(Stream { file, buffer, len: 0, written: 0 })
     }
 
     /// Offset of the next byte.
     #[inline]
     pub fn position(&self) -> u64 {
-        self.written + (self.buffer.len() - self.start) as u64
+        self.written + self.len as u64
     }
 
     /// Appends `bytes`.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() <= self.start + BUFFER_BYTES - self.buffer.len() {
-            self.buffer.extend_from_slice(bytes);
+        let end = self.len + bytes.len();
+        if let Some(room) = self.buffer.get_mut(self.len..end) {
+            room.copy_from_slice(bytes);
+            self.len = end;
             return Ok(());
         }
         self.put_over(bytes)
@@ -64,21 +62,20 @@ impl Stream {
 
     fn put_over(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let room = self.start + BUFFER_BYTES - self.buffer.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.buffer.extend_from_slice(now);
-            bytes = later;
-            if !bytes.is_empty() {
+            if self.len == self.buffer.len() {
                 self.flush()?;
             }
+            let (now, later) = bytes.split_at((self.buffer.len() - self.len).min(bytes.len()));
+            self.put(now)?;
+            bytes = later;
         }
         Ok(())
     }
 
     /// Writes what is whole blocks.
     fn flush(&mut self) -> io::Result<()> {
-        let end = self.buffer.len() - (self.buffer.len() - self.start) % BLOCK_BYTES;
-        let whole = self.buffer.get(self.start..end).unwrap_or_default();
+        let end = self.len - self.len % BLOCK_BYTES;
+        let whole = self.buffer.get(..end).unwrap_or_default();
         match self.file.write_all_at(whole, self.written) {
             // The system opened the file so, but does not write it so; or it wrote a part that
             // ends inside a block.
@@ -88,15 +85,16 @@ impl Stream {
             }
             done => done?,
         }
-        self.written += whole.len() as u64;
-        self.buffer.drain(self.start..end);
+        self.written += end as u64;
+        self.buffer.copy_within(end..self.len, 0);
+        self.len -= end;
         Ok(())
     }
 
     /// Writes what is left and makes the content durable; returns the file's length.
     pub fn finish(mut self) -> io::Result<u64> {
         self.flush()?;
-        let tail = self.buffer.get(self.start..).unwrap_or_default();
+        let tail = self.buffer.get(..self.len).unwrap_or_default();
         if !tail.is_empty() {
             self.file.use_page_cache()?;
             self.file.write_all_at(tail, self.written)?;
