@@ -9,7 +9,7 @@ use model::{CancelToken, Matcher, QueryError, TimeRange};
 use super::meta::{BlockMeta, META_FILENAME};
 use crate::chunkfile;
 use crate::file_error::FileError;
-use crate::fs::{FileKind, Fs, atomic};
+use crate::fs::{Caching, FileKind, Fs, atomic};
 use crate::index::{ChunkMeta, IndexReader};
 use crate::postings::{PostingsCache, postings_for_matchers};
 use crate::tombstones::{self, Tombstones};
@@ -30,8 +30,8 @@ pub struct Block {
     pub(super) chunks: Arc<chunkfile::Reader>,
     pub(super) tombstones: Arc<Tombstones>,
     pub(super) cache: Arc<PostingsCache>,
-    /// Where a merge reads the chunks, when they are not to come from their mapping.
-    pub(super) ahead: Option<Arc<dyn Fs>>,
+    /// Where and how a merge reads the chunks, when they are not to come from their mapping.
+    pub(super) ahead: Option<(Arc<dyn Fs>, Caching)>,
     meta_bytes: u64,
     tombstone_bytes: u64,
 }
@@ -154,9 +154,10 @@ impl Block {
         Ok(fs.sync_dir(parent).map_err(FileError::io("sync", parent))?)
     }
 
-    /// The block with its chunks read past the page cache when it is merged: front to back, once.
-    pub fn read_ahead(&self, fs: &Arc<dyn Fs>) -> Block {
-        Block { ahead: Some(fs.clone()), ..self.share() }
+    /// The block with its chunks read in large pieces when it is merged: front to back, once, past
+    /// the page cache or not.
+    pub fn read_ahead(&self, fs: &Arc<dyn Fs>, caching: Caching) -> Block {
+        Block { ahead: Some((fs.clone(), caching)), ..self.share() }
     }
 
     fn share(&self) -> Block {

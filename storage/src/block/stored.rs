@@ -24,7 +24,8 @@ enum Entries<'a> {
 
 impl<'a> Stored<'a> {
     pub(super) fn new(block: &'a Block) -> Stored<'a> {
-        let ahead = block.ahead.clone().map(|fs| ReadAhead::new(fs, &block.chunks));
+        let ahead = block.ahead.as_ref();
+        let ahead = ahead.map(|(fs, caching)| ReadAhead::new(fs.clone(), &block.chunks, *caching));
         Stored { block, ahead, entries: Entries::Mapped(&[]) }
     }
 }

@@ -180,10 +180,11 @@ impl Db {
         let meta = BlockMeta::merge(self.new_ulid(), &metas);
         // What was merged before was written past the page cache, and is read so.
         let source = |block: &Arc<Block>| -> Arc<dyn BlockReader> {
-            match block.meta().compaction.level {
-                ..=1 => block.clone(),
-                _ => Arc::new(block.read_ahead(&self.env.fs)),
-            }
+            let caching = match block.meta().compaction.level {
+                ..=1 => Caching::Cached,
+                _ => Caching::Uncached,
+            };
+            Arc::new(block.read_ahead(&self.env.fs, caching))
         };
         let sources: Vec<Arc<dyn BlockReader>> = blocks.iter().map(source).collect();
         let fs = self.env.fs.as_ref();

@@ -104,13 +104,17 @@ impl<'a> DecBuf<'a> {
     /// An unsigned varint of at most 64 bits.
     #[inline]
     pub fn uvarint(&mut self) -> Result<u64, DecodeError> {
-        if let Some((&b, rest)) = self.rest.split_first()
-            && b < 0x80
-        {
-            self.rest = rest;
-            return Ok(u64::from(b));
-        }
-        self.uvarint_long()
+        // Most are short.
+        let (value, rest) = match self.rest {
+            [a @ ..0x80, rest @ ..] => (u64::from(*a), rest),
+            [a, b @ ..0x80, rest @ ..] => (u64::from(a & 0x7f) | u64::from(*b) << 7, rest),
+            [a, b, c @ ..0x80, rest @ ..] => {
+                (u64::from(a & 0x7f) | u64::from(b & 0x7f) << 7 | u64::from(*c) << 14, rest)
+            }
+            _ => return self.uvarint_long(),
+        };
+        self.rest = rest;
+        Ok(value)
     }
 
     fn uvarint_long(&mut self) -> Result<u64, DecodeError> {

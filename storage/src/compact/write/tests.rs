@@ -112,17 +112,20 @@ fn a_merge_holds_what_its_parents_show() {
     }
 }
 
-/// Merges `parents` once more, their chunks read past the page cache.
+/// Merges `parents` once more, their chunks read in pieces.
 fn same_when_read_ahead(parents: &[Arc<Block>], fs: &dyn Fs, merged: &Path) {
     let real: Arc<dyn Fs> = Arc::new(RealFs);
-    let ahead: Vec<Arc<Block>> = parents.iter().map(|b| Arc::new(b.read_ahead(&real))).collect();
-    let again: Arc<dyn Fs> = Arc::new(SimFs::new(1));
-    let metas: Vec<&BlockMeta> = parents.iter().map(|b| b.meta()).collect();
-    let meta = BlockMeta::merge(Ulid::from_parts(1, 1), &metas);
-    rewrite(&again, &ahead, meta).unwrap().unwrap();
-    for name in ["index", "meta.json", "chunks/000001"] {
-        let path = merged.join(name);
-        assert!(fs.read(&path).unwrap() == again.read(&path).unwrap(), "{name}");
+    for caching in [Caching::Cached, Caching::Uncached] {
+        let ahead: Vec<Arc<Block>> =
+            parents.iter().map(|b| Arc::new(b.read_ahead(&real, caching))).collect();
+        let again: Arc<dyn Fs> = Arc::new(SimFs::new(1));
+        let metas: Vec<&BlockMeta> = parents.iter().map(|b| b.meta()).collect();
+        let meta = BlockMeta::merge(Ulid::from_parts(1, 1), &metas);
+        rewrite(&again, &ahead, meta).unwrap().unwrap();
+        for name in ["index", "meta.json", "chunks/000001"] {
+            let path = merged.join(name);
+            assert!(fs.read(&path).unwrap() == again.read(&path).unwrap(), "{name}");
+        }
     }
 }
 
@@ -286,7 +289,7 @@ fn a_chunk_with_a_wrong_checksum_is_not_passed_on() {
         file.write_all_at(&bytes, 0).unwrap();
         let block = Block::open(&*fs, Path::new("/in")).unwrap();
         let meta = block.meta().clone();
-        for block in [block.read_ahead(&fs), block] {
+        for block in [block.read_ahead(&fs, Caching::Uncached), block] {
             let error = rewrite(&fs, &[Arc::new(block)], meta.clone()).unwrap_err();
             assert!(error.is_corruption(), "{error}");
             assert!(error.to_string().contains("/in/chunks/000001"), "{error}");
