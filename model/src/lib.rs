@@ -30,4 +30,6 @@ pub use histogram::{CounterResetHint, FloatHistogram, Histogram, Span};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};
-pub use query::{EncodedChunk, Querier, QueryError, Queryable, SelectHints, Selection, TimeRange};
+pub use query::{
+    EncodedChunk, Newest, Querier, QueryError, Queryable, SelectHints, Selection, TimeRange,
+};

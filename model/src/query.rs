@@ -48,6 +48,26 @@ pub struct SelectHints {
     pub by: bool,
     /// Most series to return; 0 = all.
     pub limit: usize,
+    /// Whether nothing but the newest sample of each series up to `end` is looked at.
+    pub newest: bool,
+}
+
+/// The newest sample of a series, a float.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Newest {
+    /// In milliseconds.
+    pub t: i64,
+    pub v: f64,
+}
+
+impl Newest {
+    /// Stands where the sample has to be read.
+    pub const UNKNOWN: Newest = Newest { t: i64::MIN, v: 0.0 };
+
+    /// Whether this is a sample.
+    pub fn is_known(&self) -> bool {
+        self.t != Newest::UNKNOWN.t
+    }
 }
 
 /// Why reading failed.
@@ -133,6 +153,12 @@ pub trait Selection: Send + Sync {
     /// before it may differ from [`read`](Self::read).
     fn read_last(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
         self.read(i, range, out)
+    }
+
+    /// The newest samples of all series inside the range selected for, where the hints asked for
+    /// them and the store has them at hand; else nothing.
+    fn newest(&self) -> &[Newest] {
+        &[]
     }
 
     /// The encoded chunks of series `i` that overlap `range`, ascending, non-overlapping.

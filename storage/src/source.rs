@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, TimeRange};
+use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, Newest, QueryError, TimeRange};
 
 use crate::chunkfile::{Run, StoredChunk};
 use crate::index::{ChunkMeta, LabelNumber};
@@ -188,6 +188,12 @@ pub trait BlockReader: Send + Sync {
         out: &mut Columns,
     ) -> Result<(), QueryError> {
         self.read(id, range, out)
+    }
+
+    /// The newest samples of `ids` inside `range`, [`Newest::UNKNOWN`] where one has to be read;
+    /// nothing when that would be many.
+    fn newest(&self, _ids: &[SeriesId], _range: TimeRange) -> Vec<Newest> {
+        Vec::new()
     }
 
     /// The encoded chunks of a series that overlap `range`, ascending by first time. Chunks that a

@@ -12,7 +12,7 @@ use super::pass::Passes;
 use super::range::Input;
 use super::result;
 use super::scalar::Steps;
-use super::select::{Give, InstantSelector, Selected};
+use super::select::{Give, InstantSelector, Selected, text_of};
 use super::sets;
 use super::shared::Slots;
 use super::smoothed::Smoothed;
@@ -57,6 +57,9 @@ pub(crate) fn run(
             true => {
                 let series = querier.select(&read.matchers, &read.hints, &shared.cancel);
                 let series = series.map_err(|e| shared.expanding(e))?;
+                let bytes = size_of_val(series.newest()) as u64;
+                let held = shared.budget.hold_bytes(bytes);
+                held.map_err(|e| named(e, || format!("selector {}", text_of(&read.matchers))))?;
                 Some(Selected::new(series, &read.matchers))
             }
         });
@@ -96,7 +99,7 @@ pub(crate) fn run(
 fn describe(plan: &Plan, node: &Node) -> String {
     let mut selectors = Vec::new();
     selectors_of(node, &mut |select| {
-        let text = plan.reads.get(select.read).map(|r| super::select::text_of(&r.matchers));
+        let text = plan.reads.get(select.read).map(|r| text_of(&r.matchers));
         selectors.extend(text.filter(|t| !selectors.contains(t)));
     });
     let over = selectors.join(" and ");

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use model::labels::METRIC_NAME;
 use model::value::is_stale_nan;
-use model::{Columns, Labels, MatchOp, Matcher, QueryError, Selection, TimeRange};
+use model::{Columns, Labels, MatchOp, Matcher, Newest, QueryError, Selection, TimeRange};
 
 use super::column::{Column, SharedHistogram, histogram_weight, sanitize};
 use super::counts;
@@ -86,6 +86,8 @@ pub(crate) struct InstantSelector<'p> {
     give: Give,
     counts_only: bool,
     within: TimeRange,
+    /// The newest samples, where all steps look at one time and the selection has them at hand.
+    newest: &'p [Newest],
 }
 
 impl<'p> InstantSelector<'p> {
@@ -98,7 +100,19 @@ impl<'p> InstantSelector<'p> {
         give: Give,
     ) -> InstantSelector<'p> {
         let Select { offset_ms, at, counts_only, within, .. } = *select;
-        InstantSelector { selected, grid, offset_ms, at, lookback_ms, give, counts_only, within }
+        let one_time = grid.steps == 1 || at.is_some();
+        let newest = if one_time { selected.series.newest() } else { &[] };
+        InstantSelector {
+            selected,
+            grid,
+            offset_ms,
+            at,
+            lookback_ms,
+            give,
+            counts_only,
+            within,
+            newest,
+        }
     }
 
     /// The same without offset where the time is fixed: what `timestamp` looks at in Prometheus,
@@ -139,6 +153,32 @@ impl<'p> InstantSelector<'p> {
             read.clear();
         }
         series.read(i, range, read)
+    }
+
+    /// The newest sample of a series, where it is at hand and no later one can be looked at.
+    fn newest(&self, i: usize) -> Option<Newest> {
+        let newest = self.newest.get(i)?;
+        (newest.is_known() && newest.t <= self.range().max).then_some(*newest)
+    }
+
+    /// All steps, which look at one time, show the newest sample if they show any.
+    fn show(&self, newest: Newest, work: &mut Work<'_>, out: &mut Column) {
+        let oldest = self.reference(0).saturating_sub(self.lookback_ms);
+        if newest.t <= oldest || is_stale_nan(newest.v) {
+            return;
+        }
+        out.floats.fill(match self.give {
+            Give::Value => sanitize(newest.v),
+            Give::Timestamp => newest.t as f64 / 1000.0,
+            Give::TimestampMillis => newest.t as f64,
+            Give::StartTimestamp => 0.0,
+        });
+        if work.tally.steps.is_some() {
+            (0..self.grid.steps).for_each(|step| work.tally.count(step, 1, 1));
+        } else {
+            work.tally.total += self.grid.steps as u64;
+            work.tally.read += self.grid.steps as u64;
+        }
     }
 
     /// Hands each step's sample, by index, to `visit`.
@@ -311,6 +351,10 @@ impl Source for InstantSelector<'_> {
         self.give == Give::Value
     }
 
+    fn in_memory(&self) -> bool {
+        !self.newest.is_empty()
+    }
+
     fn len(&self) -> usize {
         self.selected.series.len()
     }
@@ -333,6 +377,10 @@ impl Source for InstantSelector<'_> {
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
         out.reset(self.grid.steps);
+        if let Some(newest) = self.newest(i) {
+            self.show(newest, work, out);
+            return Ok(());
+        }
         let mut read = work.take_read();
         self.read(i, &mut read).map_err(|e| work.shared.reading(e))?;
         work.hold_decoded(read_bytes(&read))

@@ -383,6 +383,7 @@ impl Builder {
             grouping: grouping.to_vec(),
             by,
             limit: 0,
+            newest: range_ms == 0 && (at.is_some() || step == 0),
         };
         let read = self.read(&v.matchers, hints);
         let counts_only = around.counts_only && !around.needs_buckets;

@@ -12,7 +12,7 @@ use model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use model::value::is_stale_nan;
 use model::{
     CancelToken, Columns, CounterResetHint, EncodedChunk, Exemplar, FloatHistogram, Labels,
-    Matcher, Metadata, Querier, QueryError, Queryable, SelectHints, Selection, TimeRange,
+    Matcher, Metadata, Newest, Querier, QueryError, Queryable, SelectHints, Selection, TimeRange,
 };
 
 use super::histogram::{Side, buckets};
@@ -75,11 +75,21 @@ impl Querier for MemoryQuerier {
     fn select(
         &self,
         matchers: &[Matcher],
-        _hints: &SelectHints,
+        hints: &SelectHints,
         _cancel: &CancelToken,
     ) -> Result<Arc<dyn Selection>, QueryError> {
-        let series = self.matching(matchers).cloned().collect();
-        Ok(Arc::new(MemorySelection { range: self.range, series }))
+        let series: Vec<_> = self.matching(matchers).cloned().collect();
+        let range = self.range;
+        let inside = TimeRange { min: range.min.max(hints.start), max: range.max.min(hints.end) };
+        let mut newest = Vec::new();
+        if hints.newest {
+            // Of every other one, so that queries go both ways.
+            newest.extend(series.iter().enumerate().map(|(i, s)| match i % 2 {
+                0 => s.newest(inside).unwrap_or(Newest::UNKNOWN),
+                _ => Newest::UNKNOWN,
+            }));
+        }
+        Ok(Arc::new(MemorySelection { range, series, newest }))
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, QueryError> {
@@ -101,6 +111,18 @@ impl Querier for MemoryQuerier {
 struct MemorySelection {
     range: TimeRange,
     series: Vec<Arc<MemorySeries>>,
+    newest: Vec<Newest>,
+}
+
+impl MemorySeries {
+    /// The newest sample inside `range`, if it is a float without a start timestamp.
+    fn newest(&self, range: TimeRange) -> Option<Newest> {
+        let columns = &self.columns;
+        let at = columns.timestamps.iter().rposition(|t| range.contains(*t))?;
+        let started = columns.start_timestamps.get(at).is_some_and(|st| *st != 0);
+        let plain = !started && columns.histogram(at).is_none();
+        plain.then(|| Newest { t: columns.timestamps[at], v: columns.floats[at] })
+    }
 }
 
 impl Selection for MemorySelection {
@@ -127,6 +149,10 @@ impl Selection for MemorySelection {
             out.set_last_start(columns.start_timestamps.get(at).copied().unwrap_or(0));
         }
         Ok(())
+    }
+
+    fn newest(&self) -> &[Newest] {
+        &self.newest
     }
 
     fn chunks(&self, _i: usize, _range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {

@@ -1,7 +1,7 @@
 //! ChunkList: where the full in-order chunks of a series stand in `chunks_head`.
 //!
 //! A series has a handful of them and looks at them rarely, so they are kept as varints, each chunk
-//! by how it differs from what the one before lets expect: eight or nine bytes instead of 24. What
+//! by how it differs from what the ones before let expect: six or seven bytes instead of 24. What
 //! must hold: any chunks come back as they went in; it is made for ascending ones with samples at
 //! even distances, where the numbers are small.
 
@@ -15,17 +15,43 @@ pub(crate) struct ChunkList(Box<[u8]>);
 /// What the next chunk is told relative to.
 #[derive(Clone, Copy, Default)]
 struct Before {
-    chunk_ref: u64,
+    /// See [`position`]; and the distance from that of the chunk before.
+    position: u64,
+    distance: u64,
     max_t: i64,
     /// Time from sample to sample.
     step: i64,
+    samples: u16,
     encoding: u8,
 }
 
+/// Bits of a place inside a file of `chunks_head`, which are of 128 MiB.
+const FILE_BITS: u32 = 27;
+
+/// A chunk's place as if all files were one. Any ref can be told from it: what no file is large
+/// enough for stands above the number of the file.
+fn position(chunk_ref: u64) -> u64 {
+    let (file, offset) = (chunk_ref >> 32, chunk_ref & u64::from(u32::MAX));
+    let (high, low) = (offset >> FILE_BITS, offset & ((1 << FILE_BITS) - 1));
+    high << (32 + FILE_BITS) | file << FILE_BITS | low
+}
+
+/// The ref of a place.
+fn ref_at(position: u64) -> u64 {
+    let low = position & ((1 << FILE_BITS) - 1);
+    let file = position >> FILE_BITS & u64::from(u32::MAX);
+    file << 32 | position >> (32 + FILE_BITS) << FILE_BITS | low
+}
+
 impl Before {
-    fn after(chunk: &MappedChunk) -> Before {
+    fn after(self, chunk: &MappedChunk) -> Before {
+        let position = position(chunk.chunk_ref);
+        // The first place says nothing of how far it is from one chunk to the next.
+        let first = self.samples == 0 && self.position == 0;
         Before {
-            chunk_ref: chunk.chunk_ref,
+            position,
+            distance: if first { 0 } else { position.wrapping_sub(self.position) },
+            samples: chunk.samples,
             max_t: chunk.max_t(),
             step: i64::from(chunk.span_ms) / steps(chunk.samples).max(1),
             encoding: chunk.encoding,
@@ -52,29 +78,33 @@ pub(crate) struct Iter<'a> {
 
 fn put(out: &mut Vec<u8>, before: &mut Before, chunk: &MappedChunk) {
     let other = chunk.encoding != before.encoding;
-    out.put_uvarint(u64::from(chunk.samples) << 1 | u64::from(other));
+    let more = i64::from(chunk.samples) - i64::from(before.samples);
+    out.put_varint(more << 1 | i64::from(other));
     if other {
         out.put_u8(chunk.encoding);
     }
-    out.put_varint(chunk.chunk_ref.wrapping_sub(before.chunk_ref) as i64);
+    let expected = before.position.wrapping_add(before.distance);
+    out.put_varint(position(chunk.chunk_ref).wrapping_sub(expected) as i64);
     out.put_varint(chunk.min_t.wrapping_sub(before.max_t).wrapping_sub(before.step));
     out.put_varint(i64::from(chunk.span_ms).wrapping_sub(before.span(chunk.samples)));
-    *before = Before::after(chunk);
+    *before = before.after(chunk);
 }
 
 impl Iter<'_> {
     fn read(&mut self) -> Result<MappedChunk, DecodeError> {
         let (buf, before) = (&mut self.buf, self.before);
-        let head = buf.uvarint()?;
-        let samples = (head >> 1) as u16;
+        let head = buf.varint()?;
+        let samples = i64::from(before.samples).wrapping_add(head >> 1) as u16;
+        let encoding = if head & 1 == 1 { buf.u8()? } else { before.encoding };
+        let expected = before.position.wrapping_add(before.distance);
         let chunk = MappedChunk {
-            encoding: if head & 1 == 1 { buf.u8()? } else { before.encoding },
-            chunk_ref: before.chunk_ref.wrapping_add(buf.varint()? as u64),
+            encoding,
+            chunk_ref: ref_at(expected.wrapping_add(buf.varint()? as u64)),
             min_t: before.max_t.wrapping_add(before.step).wrapping_add(buf.varint()?),
             span_ms: before.span(samples).wrapping_add(buf.varint()?) as u32,
             samples,
         };
-        self.before = Before::after(&chunk);
+        self.before = before.after(&chunk);
         Ok(chunk)
     }
 }
@@ -184,14 +214,16 @@ mod tests {
     fn usual_chunks_take_few_bytes() {
         let mut list = ChunkList::default();
         for i in 0..10i64 {
+            // Other series take more or less room in between, and there are two chunks a file.
+            let at = i as u64 * 66_000_000 + i as u64 % 3 * 400_000;
             list.push(MappedChunk {
-                chunk_ref: 3 << 32 | (i as u64 * 110_000_000 + 8),
+                chunk_ref: (3 + (at >> FILE_BITS)) << 32 | at % (1 << FILE_BITS),
                 min_t: 1_790_000_000_000 + i * 1_995_000 + i % 5,
                 span_ms: 1_980_000 + i as u32 % 7,
                 samples: 133,
                 encoding: 1,
             });
         }
-        assert!(list.heap_bytes() <= 10 * 8 + 12, "{}", list.heap_bytes());
+        assert!(list.heap_bytes() <= 10 * 6 + 14, "{}", list.heap_bytes());
     }
 }

@@ -21,59 +21,69 @@ struct Block {
     data: [u8; BLOCK_BYTES],
 }
 
-/// The blocks of a page.
-#[derive(Debug)]
-pub(crate) struct Slab {
-    segments: Vec<Box<[Block]>>,
-    free: u16,
-    used: usize,
+#[derive(Debug, Default)]
+struct Segment {
+    /// None while no block is used.
+    blocks: Option<Box<[Block; SEGMENT]>>,
+    /// A bit for every block that is used.
+    used: u64,
 }
 
-impl Default for Slab {
-    fn default() -> Slab {
-        Slab { segments: Vec::new(), free: NONE, used: 0 }
-    }
+/// Bits of a segment that is full.
+const FULL: u64 = (1 << SEGMENT) - 1;
+
+/// The blocks of a page. The first free one is used next, so that segments that were needed once
+/// come to be empty, and are given back.
+#[derive(Debug, Default)]
+pub(crate) struct Slab {
+    segments: Vec<Segment>,
+    /// All segments before this one are full.
+    full: u16,
 }
 
 impl Slab {
     /// Bytes outside the structure.
     pub fn heap_bytes(&self) -> usize {
-        let list = self.segments.capacity() * size_of::<Box<[Block]>>();
-        list + self.segments.len() * SEGMENT * size_of::<Block>()
+        let blocks = self.segments.iter().filter_map(|s| s.blocks.as_deref());
+        self.segments.capacity() * size_of::<Segment>()
+            + blocks.map(size_of_val::<[Block; SEGMENT]>).sum::<usize>()
     }
 
-    fn block(&mut self, at: u16) -> &mut Block {
-        &mut self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
+    fn block(&mut self, at: u16) -> Option<&mut Block> {
+        let segment = self.segments.get_mut(usize::from(at) / SEGMENT)?;
+        segment.blocks.as_deref_mut()?.get_mut(usize::from(at) % SEGMENT)
     }
 
-    fn get(&self, at: u16) -> &Block {
-        &self.segments[at as usize / SEGMENT][at as usize % SEGMENT]
+    fn get(&self, at: u16) -> Option<&Block> {
+        let segment = self.segments.get(usize::from(at) / SEGMENT)?;
+        segment.blocks.as_deref()?.get(usize::from(at) % SEGMENT)
     }
 
     fn allocate(&mut self) -> u16 {
-        if self.free == NONE {
-            let base = (self.segments.len() * SEGMENT) as u16;
-            let block = |i: usize| Block {
-                next: if i + 1 < SEGMENT { base + i as u16 + 1 } else { NONE },
-                data: [0; BLOCK_BYTES],
-            };
-            self.segments.push((0..SEGMENT).map(block).collect());
-            self.free = base;
+        while self.segments.get(usize::from(self.full)).is_some_and(|s| s.used == FULL) {
+            self.full += 1;
         }
-        let at = self.free;
-        self.free = self.block(at).next;
-        self.used += 1;
-        at
+        let number = usize::from(self.full);
+        if number == self.segments.len() {
+            self.segments.reserve_exact(4);
+            self.segments.push(Segment::default());
+        }
+        let segment = &mut self.segments[number];
+        let place = segment.used.trailing_ones() as usize;
+        segment.used |= 1 << place;
+        let empty = Block { next: NONE, data: [0; BLOCK_BYTES] };
+        segment.blocks.get_or_insert_with(|| Box::new([empty; SEGMENT]));
+        (number * SEGMENT + place) as u16
     }
 
     fn release(&mut self, at: u16) {
-        let free = self.free;
-        self.block(at).next = free;
-        self.free = at;
-        self.used -= 1;
-        if self.used == 0 {
-            *self = Slab::default();
+        let number = usize::from(at) / SEGMENT;
+        let segment = &mut self.segments[number];
+        segment.used &= !(1 << (usize::from(at) % SEGMENT));
+        if segment.used == 0 {
+            segment.blocks = None;
         }
+        self.full = self.full.min(number as u16);
     }
 }
 
@@ -103,9 +113,9 @@ impl Tail {
         let start = out.len();
         out.reserve(self.len_bytes());
         if self.blocks > 0 {
-            let mut at = slab.get(self.last).next;
+            let mut at = slab.get(self.last).map_or(NONE, |block| block.next);
             for _ in 0..self.blocks {
-                let block = slab.get(at);
+                let Some(block) = slab.get(at) else { break };
                 out.extend_from_slice(&block.data);
                 at = block.next;
             }
@@ -118,7 +128,8 @@ impl Tail {
     pub fn clear(&mut self, slab: &mut Slab) {
         let mut at = self.last;
         for _ in 0..self.blocks {
-            let next = slab.block(at).next;
+            let Some(block) = slab.get(at) else { break };
+            let next = block.next;
             slab.release(at);
             at = next;
         }
@@ -137,13 +148,15 @@ impl TailSink<'_> {
     #[inline(never)]
     fn spill(&mut self) {
         let at = self.slab.allocate();
-        let first = match std::mem::replace(&mut self.tail.last, at) {
-            NONE => at,
-            last => std::mem::replace(&mut self.slab.block(last).next, at),
+        let last = std::mem::replace(&mut self.tail.last, at);
+        let first = match self.slab.block(last) {
+            None => at,
+            Some(last) => std::mem::replace(&mut last.next, at),
         };
-        let block = self.slab.block(at);
-        block.next = first;
-        block.data.copy_from_slice(&self.tail.bytes[..BLOCK_BYTES]);
+        if let Some(block) = self.slab.block(at) {
+            block.next = first;
+            block.data.copy_from_slice(&self.tail.bytes[..BLOCK_BYTES]);
+        }
         self.tail.blocks += 1;
         self.tail.bytes.copy_within(BLOCK_BYTES.., 0);
         self.tail.bytes[TAIL_BYTES - BLOCK_BYTES..].fill(0);
@@ -202,7 +215,28 @@ mod tests {
             for t in [&mut tail, &mut other] {
                 t.clear(&mut slab);
             }
-            prop_assert_eq!(slab.used, 0);
+            prop_assert!(slab.segments.iter().all(|s| s.used == 0 && s.blocks.is_none()));
         }
+    }
+
+    /// Room that was needed once is given back while other chunks go on.
+    #[test]
+    fn room_follows_use() {
+        let mut slab = Slab::default();
+        let mut tails = [Tail::EMPTY; 64];
+        let fill = |tail: &mut Tail, slab: &mut Slab, blocks: usize| {
+            tail.clear(slab);
+            for i in 0..blocks * BLOCK_BYTES / 8 {
+                TailSink { tail: &mut *tail, slab: &mut *slab }.write_bits(i as u64, 64);
+            }
+        };
+        tails.iter_mut().for_each(|tail| fill(tail, &mut slab, 8));
+        let full = slab.heap_bytes();
+        for (i, tail) in tails.iter_mut().enumerate() {
+            fill(tail, &mut slab, i % 5);
+        }
+        assert!(slab.heap_bytes() < full / 3, "{} of {full}", slab.heap_bytes());
+        tails.iter_mut().for_each(|tail| fill(tail, &mut slab, 8));
+        assert_eq!(slab.heap_bytes(), full);
     }
 }

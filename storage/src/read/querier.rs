@@ -82,7 +82,8 @@ impl Querier for MergeQuerier {
                 if ids.len() > limit {
                     Arc::make_mut(ids).truncate(limit);
                 }
-                Ok(Arc::new(SourceSelection::new(source.clone(), std::mem::take(ids))))
+                let newest = if hints.newest { source.newest(ids, range) } else { Vec::new() };
+                Ok(Arc::new(SourceSelection::new(source.clone(), std::mem::take(ids), newest)))
             }
             _ => self.merge(found, limit, cancel),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Columns, EncodedChunk, Labels, QueryError, Selection, TimeRange};
+use model::{Columns, EncodedChunk, Labels, Newest, QueryError, Selection, TimeRange};
 
 use super::chunk_merge::merge_chunks;
 use super::sample_merge::{forget_reset, merge_samples};
@@ -12,11 +12,16 @@ use crate::source::{BlockReader, SeriesId, SeriesIds};
 pub(super) struct SourceSelection {
     source: Arc<dyn BlockReader>,
     ids: SeriesIds,
+    newest: Vec<Newest>,
 }
 
 impl SourceSelection {
-    pub(super) fn new(source: Arc<dyn BlockReader>, ids: SeriesIds) -> SourceSelection {
-        SourceSelection { source, ids }
+    pub(super) fn new(
+        source: Arc<dyn BlockReader>,
+        ids: SeriesIds,
+        newest: Vec<Newest>,
+    ) -> SourceSelection {
+        SourceSelection { source, ids, newest }
     }
 
     fn id(&self, i: usize) -> Option<SeriesId> {
@@ -54,6 +59,10 @@ impl Selection for SourceSelection {
 
     fn read_last(&self, i: usize, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
         self.id(i).map_or(Ok(()), |id| self.source.read_last(id, range, out))
+    }
+
+    fn newest(&self) -> &[Newest] {
+        &self.newest
     }
 
     fn chunks(&self, i: usize, range: TimeRange) -> Result<Vec<EncodedChunk>, QueryError> {

@@ -5,6 +5,7 @@ mod convert;
 mod golden;
 mod limits;
 mod model_test;
+mod reading;
 mod regressions;
 mod sim;
 mod stale;
