@@ -217,7 +217,7 @@ mod tests {
             // Other series take more or less room in between, and there are two chunks a file.
             let at = i as u64 * 66_000_000 + i as u64 % 3 * 400_000;
             list.push(MappedChunk {
-                chunk_ref: (3 + (at >> FILE_BITS)) << 32 | at % (1 << FILE_BITS),
+                chunk_ref: ((3 + (at >> FILE_BITS)) << 32) | (at % (1 << FILE_BITS)),
                 min_t: 1_790_000_000_000 + i * 1_995_000 + i % 5,
                 span_ms: 1_980_000 + i as u32 % 7,
                 samples: 133,
