@@ -374,7 +374,7 @@ impl<'a> Applying<'a> {
             Ok(Verdict::OutOfOrder) => {
                 self.count_late(t);
                 let value = super::ooo::OooValue::Float(v);
-                if series.insert_ooo(&mut self.ooo, &self.apply, t, start_t, value) {
+                if series.insert_ooo(&mut self.ooo, &mut self.apply, t, start_t, value) {
                     self.floats.appended += 1;
                     self.floats.out_of_order_appended += 1;
                 }
@@ -396,7 +396,7 @@ impl<'a> Applying<'a> {
             Ok(Verdict::OutOfOrder) => {
                 self.count_late(t);
                 let value = super::ooo::OooValue::Histogram(value.clone());
-                if series.insert_ooo(&mut self.ooo, &self.apply, t, start_t, value) {
+                if series.insert_ooo(&mut self.ooo, &mut self.apply, t, start_t, value) {
                     self.histograms.appended += 1;
                     self.histograms.out_of_order_appended += 1;
                 }

@@ -277,7 +277,7 @@ impl<'h> Restorer<'h> {
             if min <= max {
                 self.head.extend_late(min, max);
             }
-            self.done.chunks_created += late.chunks.len() as u64;
+            self.done.chunks_created += late.chunk_count();
             series.records.cold[place].extra_mut().ooo = Some(late);
         }
         if let Some(metadata) = metadata {

@@ -61,6 +61,12 @@ impl OooSeries {
         self.chunks.is_empty() && self.unwritten.is_empty() && self.samples.is_empty()
     }
 
+    /// Chunks as Prometheus counts them: the samples are in one that is open.
+    pub fn chunk_count(&self) -> u64 {
+        let open = usize::from(!self.samples.is_empty());
+        (self.chunks.len() + self.unwritten.len() + open) as u64
+    }
+
     /// Puts a sample in its place; `false` when there is one of the same time.
     pub fn insert(&mut self, sample: OooSample) -> bool {
         match self.samples.binary_search_by_key(&sample.t, |s| s.t) {
@@ -223,7 +229,7 @@ impl Series<'_> {
     pub fn insert_ooo(
         &mut self,
         log: &mut OooLog,
-        apply: &Apply<'_>,
+        apply: &mut Apply<'_>,
         t: i64,
         start_t: i64,
         value: OooValue,
@@ -231,6 +237,7 @@ impl Series<'_> {
         let cold = &mut self.records.cold[self.place];
         let series_ref = cold.series_ref;
         let ooo = cold.extra_mut().ooo.get_or_insert_default();
+        let before = ooo.chunk_count();
         let full = ooo.samples.len() >= MAX_SAMPLES;
         if full || ooo.samples.is_empty() {
             let refs = if full {
@@ -243,7 +250,9 @@ impl Series<'_> {
             }));
         }
         let sample = OooSample { t, start_t, value };
-        if !ooo.insert(sample.clone()) {
+        let inserted = ooo.insert(sample.clone());
+        apply.done.chunks_created += ooo.chunk_count().saturating_sub(before);
+        if !inserted {
             return false;
         }
         log.events.push(Event::Sample(series_ref, sample));

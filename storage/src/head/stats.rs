@@ -90,6 +90,20 @@ impl Head {
         self.postings_cache.clear();
     }
 
+    /// The chunks there are, counted one by one.
+    #[cfg(test)]
+    pub(crate) fn count_chunks(&self) -> u64 {
+        let chunks = |records: &super::series::Records, at: usize| {
+            let late = records.cold[at].ooo().map_or(0, super::ooo::OooSeries::chunk_count);
+            super::evict::chunks_of(records, at) + late
+        };
+        let of_page = |page: &super::series::Page| {
+            let records = page.lock();
+            (0..records.cold.len()).map(|at| chunks(&records, at)).sum::<u64>()
+        };
+        self.pages.iter().map(|(_, page)| of_page(page)).sum()
+    }
+
     /// Counts; `limit` entries a list.
     pub(crate) fn stats(&self, limit: usize) -> HeadStats {
         let index = self.index();

@@ -95,14 +95,19 @@ impl Head {
         for (_, page) in self.pages.iter() {
             let _commits = self.lock_commit();
             let apply: Apply<'_> = self.apply(0);
+            let mut more = 0;
             let mut records = page.lock();
             for cold in records.cold.iter_mut() {
                 let series_ref = cold.series_ref;
                 let ooo = cold.extra.as_mut().and_then(|e| e.ooo.as_mut());
                 if let Some(ooo) = ooo.filter(|o| !o.samples.is_empty()) {
+                    let before = ooo.chunk_count();
                     ooo.spill(series_ref, apply.chunks, apply.ooo_encoding());
+                    more += ooo.chunk_count().saturating_sub(before);
                 }
             }
+            self.metrics.chunks.add(more);
+            self.metrics.chunks_created.add(more);
         }
         Some(Late { last_chunk: self.chunks.last_written(), first_segment })
     }

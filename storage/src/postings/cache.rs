@@ -103,13 +103,14 @@ impl PostingsCache {
         self.store(key, generation, size_bytes, Found::Answer(ids));
     }
 
-    /// The least recently used results make room. What is larger than a quarter of the cache is not
-    /// kept.
+    /// The least recently used results make room; for one that is larger than a quarter of the cache,
+    /// others of that size do first. What is larger than three quarters is not kept.
     fn store(&self, key: Key, generation: u64, found_bytes: usize, found: Found) {
         let size_bytes = found_bytes + key.size_bytes() + ENTRY_OVERHEAD;
-        if size_bytes > self.capacity_bytes / 4 {
+        if size_bytes > self.capacity_bytes / 4 * 3 {
             return;
         }
+        let is_large = |size_bytes: usize| size_bytes > self.capacity_bytes / 4;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clock += 1;
         let used = state.clock;
@@ -119,7 +120,9 @@ impl PostingsCache {
         }
         state.size_bytes += size_bytes;
         while state.size_bytes > self.capacity_bytes {
-            let oldest = state.entries.iter().min_by_key(|(_, e)| e.used).map(|(k, _)| k.clone());
+            let last = |e: &Entry| (!(is_large(size_bytes) && is_large(e.size_bytes)), e.used);
+            let others = state.entries.iter().filter(|(_, e)| e.used != used);
+            let oldest = others.min_by_key(|(_, e)| last(e)).map(|(k, _)| k.clone());
             let Some(gone) = oldest.and_then(|k| state.entries.remove(&k)) else { break };
             state.size_bytes -= gone.size_bytes;
         }
@@ -184,7 +187,23 @@ mod tests {
         assert!(cache.get(&regex("x0.*")).is_none());
         assert!(cache.get(&regex("x99.*")).is_some());
         assert!(cache.state.lock().unwrap().size_bytes <= 10_000);
-        cache.put(&regex("big.*"), 1, ids(1000));
+        cache.put(&regex("big.*"), 1, ids(2000));
         assert!(cache.get(&regex("big.*")).is_none());
+    }
+
+    #[test]
+    fn large_results_do_not_take_the_place_of_all_others() {
+        let cache = PostingsCache::new(10_000);
+        let known = |pattern: &str| cache.get(&regex(pattern)).is_some();
+        for i in 0..3 {
+            cache.put(&regex(&format!("x{i}.*")), 1, ids(100));
+        }
+        for i in 0..3 {
+            cache.put(&regex(&format!("big{i}.*")), 1, ids(1600));
+            assert!(known(&format!("big{i}.*")));
+        }
+        assert!(!known("big1.*"));
+        assert!((0..3).all(|i| known(&format!("x{i}.*"))));
+        assert!(cache.state.lock().unwrap().size_bytes <= 10_000);
     }
 }

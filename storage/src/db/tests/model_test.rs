@@ -248,6 +248,8 @@ impl World {
     fn check(&self, querier: &dyn Querier, want: &Store, what: &str, held: bool) {
         let none = BTreeMap::new();
         let got = read(querier);
+        let head = &self.db.head;
+        assert_eq!(head.metrics.chunks.get(), head.count_chunks(), "{what}: chunks counted");
         self.known.set(self.known.get() + check_newest(querier, &got));
         for i in want.keys().chain(got.keys()) {
             let (have, want) = (got.get(i).unwrap_or(&none), want.get(i).unwrap_or(&none));

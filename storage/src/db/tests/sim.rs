@@ -9,86 +9,35 @@
 //!
 //! `EPIMETHEUS_SIM_SEEDS=FROM..TO` runs other seeds than the few hundred of `cargo test`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod flips;
+mod shown;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use model::columns::HistogramValue;
-use model::value::STALE_NAN;
-use model::{
-    AppendOptions, Appendable, CancelToken, Columns, Histogram, Labels, MatchOp, Matcher,
-    Queryable, SelectHints, Span, TimeRange, Value,
-};
+use model::{AppendOptions, Appendable, MatchOp, Matcher, TimeRange, Value};
 
+use self::flips::files;
+use self::shown::{Fate, Known, compare, float, histogram, is_histogram, labels, observe};
 use super::{Rng, env};
 use crate::db::{
     Db, DbError, FloatEncoding, Level, Options, ReplayProgress, RuntimeOptions, WalCompression,
     WalFsync,
 };
 use crate::fs::sim::Faults;
-use crate::fs::{FileKind, Fs, SimFs};
+use crate::fs::{Fs, SimFs};
 use crate::verify::{Severity, verify};
 
 const DIR: &str = "/data";
 const MINUTE: i64 = 60_000;
 const SERIES: u64 = 12;
 
-/// Whether a sample must be there or only may be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
-    Must,
-    May,
-}
-
-/// Series → time → what is known of it.
-type Known = BTreeMap<u64, BTreeMap<i64, Fate>>;
-/// Series → time → what was read.
-type Read = BTreeMap<u64, BTreeMap<i64, u64>>;
-
 pub(super) fn seeds(some: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("EPIMETHEUS_SIM_SEEDS") else { return some };
     let (from, to) = text.split_once("..").expect("EPIMETHEUS_SIM_SEEDS=FROM..TO");
     from.parse().unwrap()..to.parse().unwrap()
-}
-
-fn labels(i: u64) -> Labels {
-    let (i, g) = (i.to_string(), (i % 3).to_string());
-    Labels::from_pairs([("__name__", "m"), ("g", g.as_str()), ("i", i.as_str())])
-}
-
-fn number(i: u64, t: i64) -> f64 {
-    i as f64 + (t / 1000) as f64 / 16.0
-}
-
-/// Now and then a series ends.
-fn float(i: u64, t: i64) -> f64 {
-    if t % 5 == 0 { STALE_NAN } else { number(i, t) }
-}
-
-fn is_histogram(i: u64) -> bool {
-    i % 5 == 4
-}
-
-fn histogram(i: u64, t: i64) -> Histogram {
-    let n = (t / 1000) as u64;
-    Histogram {
-        schema: 1,
-        count: 2 * n + i,
-        sum: number(i, t),
-        positive_spans: vec![Span { offset: 0, length: 2 }],
-        positive_buckets: vec![(n + i) as i64, -(i as i64)],
-        ..Histogram::default()
-    }
-}
-
-/// What series `i` says at `t`, as [`observe`] sees it.
-fn value(i: u64, t: i64) -> u64 {
-    if is_histogram(i) {
-        number(i, t).to_bits() ^ histogram(i, t).count
-    } else {
-        float(i, t).to_bits()
-    }
 }
 
 /// Log lines that say that something is wrong.
@@ -103,60 +52,6 @@ fn open(fs: &Arc<SimFs>, options: &Options, log: &Complaints) -> Result<Arc<Db>,
         }
     });
     Db::open(Path::new(DIR), options.clone(), env, &ReplayProgress::default())
-}
-
-/// Everything that can be read, and the errors of what cannot.
-fn observe(db: &Db) -> (Read, Vec<String>) {
-    let any = Matcher::new(MatchOp::Regex, "i", ".+").unwrap();
-    let (mut read, mut errors) = (Read::new(), Vec::new());
-    let querier = db.querier(TimeRange::ALL).unwrap();
-    let hints = SelectHints::default();
-    let selection = match querier.select(&[any], &hints, &CancelToken::default()) {
-        Ok(selection) => selection,
-        Err(error) => return (read, vec![error.to_string()]),
-    };
-    for s in 0..selection.len() {
-        let mut columns = Columns::default();
-        if let Err(error) = selection.read(s, TimeRange::ALL, &mut columns) {
-            errors.push(error.to_string());
-            continue;
-        }
-        let found = selection.labels(s);
-        let i: u64 = found.get("i").unwrap().parse().unwrap();
-        assert_eq!(found, labels(i), "labels nobody wrote");
-        assert!(columns.timestamps.is_sorted_by(|a, b| a < b), "series {i} ascends");
-        let bits = |at: usize| match columns.histogram(at) {
-            None => columns.floats[at].to_bits(),
-            Some(HistogramValue::Integer(h)) => h.sum.to_bits() ^ h.count,
-            Some(HistogramValue::Float(_)) => panic!("series {i} has no float histograms"),
-        };
-        let samples = columns.timestamps.iter().enumerate().map(|(at, &t)| (t, bits(at)));
-        let samples: BTreeMap<i64, u64> = samples.collect();
-        if !samples.is_empty() {
-            assert!(read.insert(i, samples).is_none(), "series {i} twice");
-        }
-    }
-    (read, errors)
-}
-
-/// What is missing; panics at what was never written.
-fn compare(read: &Read, known: &Known, what: &str) -> Vec<(u64, i64)> {
-    for (i, samples) in read {
-        for (t, bits) in samples {
-            let fate = known.get(i).and_then(|k| k.get(t));
-            assert!(fate.is_some(), "{what}: series {i} at {t} should not be there");
-            assert_eq!(*bits, value(*i, *t), "{what}: series {i} at {t} has another value");
-        }
-    }
-    let mut missing = Vec::new();
-    for (i, samples) in known {
-        for (t, fate) in samples {
-            if *fate == Fate::Must && !read.get(i).is_some_and(|s| s.contains_key(t)) {
-                missing.push((*i, *t));
-            }
-        }
-    }
-    missing
 }
 
 fn options(rng: &mut Rng) -> Options {
@@ -445,84 +340,4 @@ fn run(seeds: Range<u64>, history: fn(u64)) {
 #[test]
 fn a_disk_that_fails_loses_nothing_acknowledged() {
     run(seeds(0..150), failing);
-}
-
-fn files(fs: &SimFs, dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs.list(dir).unwrap() {
-        let path = dir.join(&entry.name);
-        match entry.kind {
-            FileKind::Dir => files(fs, &path, out),
-            _ if entry.name == "lock" => {}
-            _ => out.push(path),
-        }
-    }
-}
-
-fn flipped(seed: u64) {
-    let mut world = World::new(seed);
-    // The start of a cut is remembered by the log only.
-    for _ in 0..60 {
-        world.now += world.rng.below(60_000) as i64;
-        match world.rng.below(12) {
-            0 => world.db().maintain().unwrap(),
-            1 => {
-                let before = world.known.clone();
-                world.delete();
-                // The flipped bit may take the record of the deletion.
-                world.forgive(before);
-            }
-            _ => world.append(),
-        }
-    }
-    let db = world.db.take().unwrap();
-    if world.rng.one_in(2) {
-        db.close().unwrap();
-    }
-    drop(db);
-    let kill_seed = world.rng.below(1 << 30);
-    let fs = Arc::new(world.fs.kill(kill_seed));
-    let mut all = Vec::new();
-    files(&fs, Path::new(DIR), &mut all);
-    all.retain(|path| fs.metadata(path).unwrap().len > 0);
-    let path = &all[world.rng.below(all.len() as u64) as usize];
-    let byte = world.rng.below(fs.metadata(path).unwrap().len);
-    let bit = world.rng.below(8) as u8;
-    fs.flip_bit(path, byte, bit).unwrap();
-    let what = format!("bit {bit} of byte {byte} of {}", path.display());
-
-    let complaints = Complaints::default();
-    let db = match open(&fs, &world.options, &complaints) {
-        Ok(db) => db,
-        Err(error) => {
-            let text = error.to_string();
-            let parts: Vec<&str> = path.iter().filter_map(|p| p.to_str()).collect();
-            assert!(parts[2..].iter().any(|p| text.contains(p)), "{what}: {text}");
-            // Nothing was lost by trying.
-            fs.flip_bit(path, byte, bit).unwrap();
-            let db = open(&fs, &world.options, &complaints).unwrap();
-            let (read, errors) = observe(&db);
-            let missing = compare(&read, &world.known, "mended");
-            assert!(missing.is_empty() && errors.is_empty(), "{what}: {missing:?} {errors:?}");
-            return;
-        }
-    };
-    let is_meta = path.ends_with("meta.json");
-    for round in ["opened", "maintained"] {
-        let (read, mut errors) = observe(&db);
-        let missing = compare(&read, &world.known, &format!("{what}, {round}"));
-        errors.extend(complaints.lock().unwrap().iter().cloned());
-        let head = db.head_metrics();
-        let counted = head.wal_corruptions.get() + head.mmap_chunk_corruptions.get() > 0;
-        let reported = counted || !errors.is_empty();
-        // A meta file has no checksum: what it says of its block's span is believed.
-        assert!(missing.is_empty() || reported || is_meta, "{what}, {round}: {missing:?}");
-        if db.maintain().is_err() {
-            assert!(db.metrics().compactions_failed.get() > 0);
-        }
-    }
-}
-
-#[test]
-fn a_flipped_bit_is_contained() {
-    run(seeds(0..250), flipped);
 }

@@ -197,7 +197,7 @@ impl SlotList {
             SlotList::Many(map) => {
                 map.insert_range(first..next);
             }
-            _ if self.len() + run > super::FEW => {
+            _ if self.len() + run > super::list::FEW => {
                 let mut map: roaring::RoaringBitmap = match &*self {
                     SlotList::One(slot) => [*slot].into(),
                     SlotList::Few(list) => list.iter().copied().collect(),

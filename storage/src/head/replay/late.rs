@@ -66,8 +66,11 @@ impl Replay<'_> {
         let Some(page) = self.head.pages.get(page_number(slot)) else { return };
         let mut records = page.lock();
         let ooo = records.cold[place(slot)].extra_mut().ooo.get_or_insert_default();
+        let opened = ooo.samples.is_empty();
         ooo.insert(sample);
         drop(records);
+        self.head.metrics.chunks.add(u64::from(opened));
+        self.head.metrics.chunks_created.add(u64::from(opened));
         self.head.extend_late(t, t);
     }
 
@@ -82,6 +85,7 @@ impl Replay<'_> {
         if let Some(ooo) = extra.and_then(|e| e.ooo.as_mut())
             && ooo.chunks.iter().any(|c| c.chunk_ref == marker.chunk)
         {
+            self.head.metrics.chunks.sub(u64::from(!ooo.samples.is_empty()));
             ooo.samples.clear();
         }
     }

@@ -7,6 +7,7 @@ use super::shards::Shards;
 use crate::head::apply::Series;
 use crate::head::evict::chunks_of;
 use crate::head::index::{Bulk, Found};
+use crate::head::ooo::OooSeries;
 use crate::head::refs::RefSnapshot;
 use crate::head::series::{MAX_SLOTS, Slot, page_number, place};
 use crate::record::SeriesBatch;
@@ -120,6 +121,7 @@ impl Replay<'_> {
             let mut records = page.lock();
             stale += u64::from(records.hot[place(slot)].stale);
             chunks += chunks_of(&records, place(slot));
+            chunks += records.cold[place(slot)].ooo().map_or(0, OooSeries::chunk_count);
             let series_ref = records.cold[place(slot)].series_ref;
             // The ref must not be given out again while the log has samples of it.
             let series = Series { page, records: &mut records, place: place(slot) };
