@@ -5,7 +5,6 @@ use model::number::go_quote;
 use model::regex::{FastRegex, Template};
 
 use super::absent;
-use super::buckets::{self, Ask, Question};
 use super::column::{ABSENT, Column, is_absent};
 use super::eval::Evaluator;
 use super::grid::Grid;
@@ -13,24 +12,18 @@ use super::histogram;
 use super::info::{self, Info};
 use super::map::{Change, Floats, Map, Present};
 use super::parallel;
-use super::range::{Input, RangeCall};
 use super::relabel;
 use super::scalar::Steps;
 use super::select::{Give, InstantSelector};
 use super::sort;
-use super::source::{Boxed, Clash, Row, Source, Table, left_first, merged, unnamed, unnamed_typed};
-use super::window::Windows;
+use super::source::{Boxed, Clash, Row, Source, Table, left_first, unnamed, unnamed_typed};
 use super::work::{Work, failed};
 use crate::engine::EngineError;
-use crate::functions::range::{Extent, RangeFunction};
 use crate::functions::{Function, date, math};
-use crate::plan::{Kind, Node, Place, Select, seconds};
+use crate::plan::{Kind, Node};
 
-/// Functions `anchored` and `smoothed` ranges make sense for.
-const ANCHORED: [&str; 5] = ["changes", "delta", "increase", "rate", "resets"];
-const SMOOTHED: [&str; 3] = ["delta", "increase", "rate"];
-
-fn text_of(node: &Node) -> Result<&str, EngineError> {
+/// The literal a string argument is.
+pub(super) fn text_of(node: &Node) -> Result<&str, EngineError> {
     match &node.kind {
         Kind::String(text) => Ok(text),
         _ => failed("expected a string"),
@@ -173,7 +166,7 @@ impl<'p> Evaluator<'p> {
         Ok(Box::new(absent::run(&*source, labels, false, grid.steps, work)?))
     }
 
-    fn absent_labels(&self, arg: &Node) -> Labels {
+    pub(super) fn absent_labels(&self, arg: &Node) -> Labels {
         match arg.selector() {
             Some(select) => absent::labels(&self.plan.reads[select.read].matchers),
             None => Labels::empty(),
@@ -317,193 +310,11 @@ impl<'p> Evaluator<'p> {
         let out = Box::new(Map { inner, change: Floats(of) });
         Ok(unnamed(out, Clash::Merge, self.delayed()))
     }
-
-    fn buckets(
-        &self,
-        node: &'p Node,
-        func: &Function,
-        args: &'p [Node],
-        grid: Grid,
-        work: &mut Work<'_>,
-    ) -> Result<Boxed<'p>, EngineError> {
-        let (vector, params) = match args {
-            [params @ .., vector] => (vector, params),
-            [] => return failed("missing arguments"),
-        };
-        let mut scalars = Vec::new();
-        for param in params {
-            scalars.push(self.scalar(param, grid, work)?);
-        }
-        let source = self.vector(vector, grid, work)?;
-        let ask = match (func.name, &scalars[..]) {
-            ("histogram_quantile", [q]) => {
-                self.judge_quantile(q, grid, &args[0], node, work);
-                Ask::Quantile(q.clone())
-            }
-            (_, [lower, upper]) => Ask::Fraction(lower.clone(), upper.clone()),
-            _ => return failed("missing arguments"),
-        };
-        let place = vector.place_for(node.rank);
-        let distributions = buckets::distributions(&*source, self.delayed(), place, work)?;
-        let mut table = Table::new(grid.steps);
-        let question = Question { ask: &ask, label: None, grid, delayed: self.delayed(), place };
-        question.run(&distributions, work, &mut table)?;
-        Ok(self.one_per_labelset(table, grid))
-    }
-
-    fn quantiles(
-        &self,
-        node: &'p Node,
-        args: &'p [Node],
-        grid: Grid,
-        work: &mut Work<'_>,
-    ) -> Result<Boxed<'p>, EngineError> {
-        let label = text_of(&args[1])?;
-        let source = self.vector(&args[0], grid, work)?;
-        let mut asks = Vec::new();
-        for arg in &args[2..] {
-            let q = self.scalar(arg, grid, work)?;
-            self.judge_quantile(&q, grid, arg, node, work);
-            asks.push(Ask::Quantile(q));
-        }
-        let place = args[0].place_for(node.rank);
-        let distributions = buckets::distributions(&*source, self.delayed(), place, work)?;
-        let mut table = Table::new(grid.steps);
-        for ask in &asks {
-            let Ask::Quantile(q) = ask else { continue };
-            let texts = match q {
-                Steps::Constant(q) => vec![open_metrics_float(*q)],
-                Steps::Each(qs) => qs.iter().map(|q| open_metrics_float(*q)).collect(),
-            };
-            let label = Some((label, texts));
-            let question = Question { ask, label, grid, delayed: self.delayed(), place };
-            question.run(&distributions, work, &mut table)?;
-        }
-        Ok(self.one_per_labelset(table, grid))
-    }
-
-    fn judge_quantile(&self, q: &Steps, grid: Grid, arg: &Node, node: &Node, work: &mut Work<'_>) {
-        let mut last = None;
-        for q in q.expand(grid.steps) {
-            if !(0.0..=1.0).contains(&q) && last != Some(q.to_bits()) {
-                last = Some(q.to_bits());
-                work.notes.invalid_quantile(q, arg.place_for(node.rank));
-            }
-        }
-    }
-
-    /// Results of several series under the same labels, made one.
-    fn one_per_labelset(&self, table: Table, grid: Grid) -> Boxed<'p> {
-        let table: Boxed<'p> = Box::new(table);
-        if self.delayed() && grid.is_instant() {
-            return table;
-        }
-        merged(table, Clash::Merge)
-    }
-
-    fn range_call(
-        &self,
-        node: &'p Node,
-        func: &'static Function,
-        args: &'p [Node],
-        grid: Grid,
-        work: &mut Work<'_>,
-    ) -> Result<Boxed<'p>, EngineError> {
-        let mut params = Vec::new();
-        let mut ranged = None;
-        for arg in args {
-            match &arg.kind {
-                Kind::Matrix(select) => ranged = Some((arg, self.stored(func, select, grid)?)),
-                Kind::Subquery(s) => {
-                    let windows = Windows {
-                        grid,
-                        range_ms: s.range_ms,
-                        offset_ms: s.offset_ms,
-                        at: s.at,
-                        before_ms: 0,
-                        after_ms: 0,
-                        count_read: false,
-                    };
-                    let input = self.subquery(s, grid, work, s.range_ms)?;
-                    ranged = Some((arg, (input, windows, Extent::Plain)));
-                }
-                _ => params.push(self.scalar(arg, grid, work)?),
-            }
-        }
-        let Some((arg, (input, windows, extent))) = ranged else {
-            return failed("expected a range vector");
-        };
-        let Some(function) = RangeFunction::named(func.name, seconds(windows.range_ms)) else {
-            return failed(format!("unknown function with name {}", go_quote(func.name)));
-        };
-        let starts = self.shared.features.use_start_timestamps
-            && function.uses_starts()
-            && matches!(input, Input::Stored { .. });
-        let mut place = args[0].place_for(node.rank);
-        if matches!(args[0].kind, Kind::Subquery(_)) {
-            // Prometheus puts a selector without position in its place.
-            place.start = Place::NOWHERE;
-        }
-        let call = RangeCall { function, input, windows, extent, params, starts, place };
-        if func.name == "absent_over_time" {
-            let labels = self.absent_labels(arg);
-            let table = absent::run(&call, labels, self.delayed(), grid.steps, work)?;
-            return Ok(Box::new(table));
-        }
-        if function.keeps_name() {
-            return Ok(Box::new(call));
-        }
-        Ok(unnamed(Box::new(call), Clash::Refuse, self.delayed()))
-    }
-
-    fn stored(
-        &self,
-        func: &Function,
-        select: &'p Select,
-        grid: Grid,
-    ) -> Result<(Input<'p>, Windows, Extent), EngineError> {
-        let refuse = |what: &str, allowed: &[&str]| {
-            failed(format!(
-                "{what} modifier can only be used with: {} - not with {}",
-                allowed.join(", "),
-                func.name
-            ))
-        };
-        let extent = match (select.anchored, select.smoothed) {
-            (true, _) if !ANCHORED.contains(&func.name) => return refuse("anchored", &ANCHORED),
-            (true, _) => Extent::Anchored,
-            (_, true) if !SMOOTHED.contains(&func.name) => return refuse("smoothed", &SMOOTHED),
-            (_, true) => Extent::Smoothed,
-            _ => Extent::Plain,
-        };
-        let lookback = self.shared.lookback_ms;
-        let windows = Windows {
-            grid,
-            range_ms: select.range_ms,
-            offset_ms: select.offset_ms,
-            at: select.at,
-            before_ms: if extent == Extent::Plain { 0 } else { lookback },
-            after_ms: if extent == Extent::Smoothed { lookback } else { 0 },
-            count_read: true,
-        };
-        let input = Input::Stored {
-            selected: self.selected(select.read)?,
-            within: select.within,
-            counts_only: select.counts_only,
-        };
-        Ok((input, windows, extent))
-    }
 }
 
 /// `clamp` at one step: nothing where the bounds are the wrong way round.
 fn clamp(v: f64, lo: f64, hi: f64) -> f64 {
     if hi < lo { ABSENT } else { math::clamp(v, lo, hi) }
-}
-
-/// A float as OpenMetrics writes it: `1.0`, `+Inf`, `NaN`.
-fn open_metrics_float(v: f64) -> String {
-    let text = model::number::format_g(v);
-    if text.contains(['.', 'e', 'N', 'I']) { text } else { format!("{text}.0") }
 }
 
 /// `scalar`: the only float of each step, NaN when there is none or more than one.

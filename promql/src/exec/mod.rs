@@ -6,6 +6,7 @@
 mod absent;
 mod aggregate;
 pub(crate) mod binary;
+mod bucket_call;
 mod buckets;
 mod call;
 pub(crate) mod column;
@@ -25,8 +26,10 @@ mod parallel;
 mod pass;
 mod pass_fold;
 pub(crate) mod range;
+mod range_call;
 mod relabel;
 mod result;
+pub(crate) mod samples;
 pub(crate) mod scalar;
 mod select;
 mod sets;

@@ -9,9 +9,9 @@ use model::{CancelToken, Columns, QueryError};
 
 use super::column::Column;
 use super::notes::Notes;
+use super::samples::Samples;
 use super::shared::{Memo, Shift};
 use super::tally::Tally;
-use super::window::Samples;
 use crate::engine::{EngineError, Features};
 use crate::memory::QueryMemory;
 use crate::threads::{Lease, Threads};

@@ -3,7 +3,8 @@
 use super::quantile::search;
 use super::rate::Rate;
 use crate::exec::column::ABSENT;
-use crate::exec::window::{Bounds, Samples};
+use crate::exec::samples::Samples;
+use crate::exec::window::Bounds;
 
 /// Value at `t` on the line between two samples.
 pub(crate) fn interpolate(t1: i64, v1: f64, t2: i64, v2: f64, t: i64, counter: bool) -> f64 {

@@ -9,7 +9,8 @@ use super::quantile::search;
 use super::rate::Rate;
 use crate::exec::column::SharedHistogram;
 use crate::exec::notes::HistogramOperation;
-use crate::exec::window::{Bounds, HistogramSample};
+use crate::exec::samples::HistogramSample;
+use crate::exec::window::Bounds;
 
 /// The histogram at `t` between two samples. `None` when they do not go together.
 pub(crate) fn interpolate(

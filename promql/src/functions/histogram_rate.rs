@@ -8,7 +8,8 @@ use super::mixed::{Answer, Met};
 use super::rate::{Rate, Shape, Start, from_start};
 use crate::exec::column::SharedHistogram;
 use crate::exec::notes::HistogramOperation;
-use crate::exec::window::{Bounds, HistogramSample, Samples};
+use crate::exec::samples::{HistogramSample, Samples};
+use crate::exec::window::Bounds;
 
 impl HistogramSample {
     fn begin(&self) -> Start {

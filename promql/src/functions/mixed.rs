@@ -15,7 +15,8 @@ use crate::exec::column::{ABSENT, Column, SharedHistogram, is_absent};
 use crate::exec::histogram_fold::{Hints, HistogramMean};
 use crate::exec::notes::{HistogramOperation, Notes};
 use crate::exec::range::RangeCall;
-use crate::exec::window::{Bounds, HistogramSample, Samples};
+use crate::exec::samples::{HistogramSample, Samples};
+use crate::exec::window::Bounds;
 use crate::exec::work::{Work, failed};
 use crate::plan::Place;
 

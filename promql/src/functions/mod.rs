@@ -5,13 +5,17 @@ pub(crate) mod extended;
 pub(crate) mod extended_histogram;
 mod extremes;
 pub(crate) mod histogram_rate;
+mod instant_change;
 pub(crate) mod math;
 pub(crate) mod mixed;
 pub(crate) mod over_time;
+mod positions;
 pub(crate) mod quantile;
 pub(crate) mod range;
 mod ranks;
 pub(crate) mod rate;
+mod rates;
+mod sums;
 pub mod table;
 
 pub use table::lookup;

@@ -5,15 +5,16 @@
 
 use model::CancelToken;
 
-use super::extended;
 use super::extremes::{self, Extremes};
-use super::over_time;
+use super::positions::{count_positions, positions, resets_in_windows};
 use super::ranks::Ranks;
-use super::rate::{Rate, Resets, Shape, Start, value as rate_value, value_with as rate_value_with};
+use super::rate::{Rate, Resets};
+use super::{instant_change, over_time, rates, sums};
 use crate::exec::column::{ABSENT, Column};
+use crate::exec::samples::Samples;
 use crate::exec::scalar::Steps;
 use crate::exec::tally::Tally;
-use crate::exec::window::{Bounds, Even, SAMPLES_A_QUESTION, Samples, Windows};
+use crate::exec::window::{Bounds, Windows};
 
 /// The functions of range vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,14 +120,14 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     /// Writes `f` of every window.
     #[inline(always)]
-    fn each(self, mut f: impl FnMut(&Samples, &Bounds) -> f64) {
+    pub(super) fn each(self, mut f: impl FnMut(&Samples, &Bounds) -> f64) {
         let Run { windows, samples, cancel, tally, out, .. } = self;
         windows.visit(samples, cancel, tally, |b| out.floats[b.step] = f(samples, &b));
     }
 
     /// Writes `f` of the floats of every window.
     #[inline(always)]
-    fn fold(self, mut f: impl FnMut(&[f64]) -> f64) {
+    pub(super) fn fold(self, mut f: impl FnMut(&[f64]) -> f64) {
         self.each(|s, b| f(&s.floats[b.lo..b.hi]));
     }
 }
@@ -154,9 +155,9 @@ impl RangeFunction {
     pub(crate) fn floats(self, run: Run<'_>) -> Found {
         let mut found = Found::default();
         match self {
-            RangeFunction::Rate(rate) => return rates(&rate, run),
-            RangeFunction::Irate => instant_changes(run, true),
-            RangeFunction::Idelta => instant_changes(run, false),
+            RangeFunction::Rate(rate) => return rates::run(&rate, run),
+            RangeFunction::Irate => instant_change::run(run, true),
+            RangeFunction::Idelta => instant_change::run(run, false),
             RangeFunction::Deriv => run.each(|s, b| {
                 let (ts, vs) = (&s.timestamps[b.lo..b.hi], &s.floats[b.lo..b.hi]);
                 if ts.len() < 2 { ABSENT } else { over_time::linear_regression(ts, vs, ts[0]).0 }
@@ -202,7 +203,7 @@ impl RangeFunction {
     /// The functions that need no more than the values of a window.
     fn fold_floats(self, run: Run<'_>, found: &mut Found) {
         match self {
-            RangeFunction::Avg => sums(run, true),
+            RangeFunction::Avg => sums::run(run, true),
             RangeFunction::Count => run.each(|_, b| (b.hi - b.lo) as f64),
             RangeFunction::First => run.each(|s, b| s.floats[b.lo]),
             RangeFunction::Last => run.each(|s, b| s.floats[b.hi - 1]),
@@ -216,7 +217,7 @@ impl RangeFunction {
             RangeFunction::Quantile => quantiles(run, found),
             RangeFunction::Stddev => run.fold(|vs| over_time::stdvar(vs).sqrt()),
             RangeFunction::Stdvar => run.fold(over_time::stdvar),
-            RangeFunction::Sum => sums(run, false),
+            RangeFunction::Sum => sums::run(run, false),
             RangeFunction::TimeOfFirst => {
                 run.each(|s, b| s.timestamps[b.lo] as f64 / 1000.0);
             }
@@ -229,271 +230,6 @@ impl RangeFunction {
             _ => {}
         }
     }
-}
-
-fn rates(rate: &Rate, run: Run<'_>) -> Found {
-    let mut found = Found::default();
-    if run.extent != Extent::Plain {
-        let smoothed = run.extent == Extent::Smoothed;
-        run.each(|s, b| extended::value(rate, smoothed, s, b));
-        return found;
-    }
-    let resets = if rate.counter { Resets::find(run.samples) } else { Resets::default() };
-    if run.samples.starts.is_empty()
-        && let Some(even) = run.windows.even(run.samples)
-    {
-        even_rates(rate, &even, &resets, run);
-        return found;
-    }
-    let mut moving = resets.moving();
-    run.each(|s, b| {
-        if resets.overlap_within(b.lo, b.hi) {
-            found.overlaps += 1;
-        }
-        rate_value_with(rate, s, moving.within(b), b)
-    });
-    found
-}
-
-/// Rates over evenly spaced samples: the windows inside of the series all have the same shape, so
-/// that their factor is the same, unless a counter would fall below zero before the window starts.
-fn even_rates(rate: &Rate, even: &Even, resets: &Resets, run: Run<'_>) {
-    let Run { windows, samples, cancel, tally, out, .. } = run;
-    let steps = windows.grid.steps;
-    let inner = even.inner(steps);
-    let (lo, hi) = even.at(inner.start);
-    let plain = if inner.is_empty() || hi < lo + 2 { 0..0 } else { inner };
-    for edge in [0..plain.start, plain.end..steps] {
-        windows.visit_even(even, edge, cancel, tally, |b| {
-            out.floats[b.step] = rate_value(rate, samples, resets, &b);
-        });
-    }
-    if plain.is_empty() {
-        return;
-    }
-    windows.count_inner(even, plain.clone(), cancel, tally);
-    let bounds = |step: usize| {
-        let ((lo, hi), (start, end)) = (even.at(step), windows.range_at(step));
-        Bounds { step, start, end, lo, hi, h_lo: 0, h_hi: 0 }
-    };
-    let again =
-        plain_rates(rate, &bounds(plain.start), even, samples, &mut out.floats[plain.clone()]);
-    for step in again {
-        let b = bounds(plain.start + step);
-        out.floats[b.step] = rate_value(rate, samples, resets, &b);
-    }
-    let (mut done, mut moving) = (plain.start, resets.moving());
-    for at in resets.within(lo, samples.floats.len()) {
-        // The windows that hold both samples around the reset.
-        let around = even.around(*at as usize, &plain);
-        for step in around.start.max(done)..around.end {
-            let b = bounds(step);
-            out.floats[b.step] = rate_value_with(rate, samples, moving.within(&b), &b);
-        }
-        done = done.max(around.end);
-    }
-}
-
-/// Rates of windows of one shape, the first of which is `b`, as if there were no reset. Hands back
-/// the steps at which a counter may reach zero before the window starts.
-fn plain_rates(
-    rate: &Rate,
-    b: &Bounds,
-    even: &Even,
-    samples: &Samples,
-    out: &mut [f64],
-) -> Vec<usize> {
-    let (first_t, last_t) = (samples.timestamps[b.lo], samples.timestamps[b.hi - 1]);
-    let mut shape = Shape::new(b, first_t, last_t, b.hi - b.lo - 1);
-    shape.limit_start(None);
-    let factor = shape.factor(rate);
-    // `sampled × first ÷ change` is compared to `to_start` without dividing; what is near goes the
-    // exact way.
-    let reach = shape.to_start * 1.000_001;
-    // The first of every `stride` samples, from the window's first and last sample on.
-    let stride = even.stride as usize;
-    let firsts = samples.floats[b.lo..].chunks(stride);
-    let lasts = samples.floats[b.hi - 1..].chunks(stride);
-    let may_reach = |first: f64, change: f64| {
-        (change > 0.0) & (first >= 0.0) & (first * shape.sampled <= change * reach)
-    };
-    let mut near = false;
-    for ((out, first), last) in out.iter_mut().zip(firsts.clone()).zip(lasts.clone()) {
-        let change = last[0] - first[0];
-        near |= may_reach(first[0], change);
-        *out = change * factor;
-    }
-    if !near || !rate.counter {
-        return Vec::new();
-    }
-    let pairs = firsts.zip(lasts).take(out.len()).enumerate();
-    pairs.filter(|(_, (f, l))| may_reach(f[0], l[0] - f[0])).map(|(step, _)| step).collect()
-}
-
-/// Windows folded side by side.
-const LANES: usize = 8;
-
-/// sum_over_time and avg_over_time: evenly spaced samples have windows of one length, so that
-/// several can be summed at once; each is still summed in order of its samples.
-fn sums(run: Run<'_>, mean: bool) {
-    let fold = |vs: &[f64]| if mean { over_time::avg(vs) } else { over_time::sum(vs) };
-    let Some(even) = run.windows.even(run.samples) else { return run.fold(fold) };
-    let Run { windows, samples, cancel, tally, out, .. } = run;
-    let steps = windows.grid.steps;
-    let inner = even.inner(steps);
-    for edge in [0..inner.start, inner.end..steps] {
-        windows.visit_even(&even, edge, cancel, tally, |b| {
-            out.floats[b.step] = fold(&samples.floats[b.lo..b.hi]);
-        });
-    }
-    if inner.is_empty() {
-        return;
-    }
-    windows.count_inner(&even, inner.clone(), cancel, tally);
-    let (mut step, mut looked) = (inner.start, 0);
-    while step < inner.end {
-        let (lo, hi) = even.at(step);
-        looked += (hi - lo) * LANES;
-        if looked > SAMPLES_A_QUESTION {
-            if cancel.reason().is_some() {
-                return;
-            }
-            looked = 0;
-        }
-        let values = &mut out.floats[step..inner.end.min(step + LANES)];
-        let summed = values.len() == LANES
-            && lanes(&samples.floats[lo..], hi - lo, even.stride as usize, mean, values);
-        if !summed {
-            for (lane, value) in values.iter_mut().enumerate() {
-                let (lo, hi) = even.at(step + lane);
-                // An empty window (a range shorter than the distance) has no value.
-                *value = if lo < hi { fold(&samples.floats[lo..hi]) } else { ABSENT };
-            }
-        }
-        step += LANES;
-    }
-}
-
-/// Sums or means of [`LANES`] windows of `n` values, `stride` apart; `false` when one of them went
-/// to infinity or is not a number.
-fn lanes(values: &[f64], n: usize, stride: usize, mean: bool, out: &mut [f64]) -> bool {
-    let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
-    if n == 0 || values.len() < (LANES - 1) * stride + n {
-        return false;
-    }
-    for at in 0..n {
-        let mut next = [0.0; LANES];
-        for (lane, v) in next.iter_mut().enumerate() {
-            *v = values[lane * stride + at];
-        }
-        if at == 0 && mean {
-            sums = next;
-            continue;
-        }
-        for lane in 0..LANES {
-            let (s, v) = (sums[lane], next[lane]);
-            let t = s + v;
-            let (large, small) = if s.abs() >= v.abs() { (s, v) } else { (v, s) };
-            lost[lane] += (large - t) + small;
-            sums[lane] = t;
-        }
-    }
-    if sums.iter().any(|s| !s.is_finite()) {
-        return false;
-    }
-    let count = n as f64;
-    for ((out, sum), lost) in out.iter_mut().zip(&sums).zip(&lost) {
-        *out = if mean { sum / count + lost / count } else { sum + lost };
-    }
-    true
-}
-
-/// irate and idelta.
-fn instant_changes(run: Run<'_>, per_second: bool) {
-    let even = run.windows.even(run.samples).filter(|_| run.samples.starts.is_empty());
-    let Some(even) = even else { return run.each(|s, b| instant_change(s, b, per_second)) };
-    let Run { windows, samples, cancel, tally, out, .. } = run;
-    let steps = windows.grid.steps;
-    let inner = even.inner(steps);
-    let (lo, hi) = even.at(inner.start);
-    let plain = if inner.is_empty() || hi < lo + 2 { 0..0 } else { inner };
-    for edge in [0..plain.start, plain.end..steps] {
-        windows.visit_even(&even, edge, cancel, tally, |b| {
-            out.floats[b.step] = instant_change(samples, &b, per_second);
-        });
-    }
-    if plain.is_empty() {
-        return;
-    }
-    windows.count_inner(&even, plain.clone(), cancel, tally);
-    let seconds = (samples.timestamps[hi - 1] - samples.timestamps[hi - 2]) as f64 / 1000.0;
-    // The last two samples of each window.
-    let stride = even.stride as usize;
-    let pairs = samples.floats[hi - 2..].windows(2).step_by(stride);
-    for (out, pair) in out.floats[plain].iter_mut().zip(pairs) {
-        let (prev, curr) = (pair[0], pair[1]);
-        *out = if per_second {
-            (if curr < prev { curr } else { curr - prev }) / seconds
-        } else {
-            curr - prev
-        };
-    }
-}
-
-/// irate and idelta: the change between the last two samples.
-fn instant_change(s: &Samples, b: &Bounds, per_second: bool) -> f64 {
-    if b.hi - b.lo < 2 {
-        return ABSENT;
-    }
-    let (i, j) = (b.hi - 2, b.hi - 1);
-    let distance = s.timestamps[j] - s.timestamps[i];
-    if distance == 0 {
-        return ABSENT;
-    }
-    let (prev, curr) = (s.floats[i], s.floats[j]);
-    let started_anew = || {
-        let at = |k: usize| Start { start: s.starts[k], t: s.timestamps[k] };
-        !s.starts.is_empty() && at(i).reset_before(at(j))
-    };
-    if !per_second {
-        return curr - prev;
-    }
-    let change = if curr < prev || started_anew() { curr } else { curr - prev };
-    change / (distance as f64 / 1000.0)
-}
-
-/// Indices of samples that differ from the one before, as `differs` says.
-fn positions(values: &[f64], differs: impl Fn(f64, f64) -> bool) -> Vec<u32> {
-    let pairs = values.windows(2).enumerate();
-    pairs.filter(|(_, p)| differs(p[0], p[1])).map(|(i, _)| i as u32 + 1).collect()
-}
-
-/// First sample of a window that counts, if any does.
-fn first_counted(s: &Samples, b: &Bounds, extent: Extent) -> Option<usize> {
-    if extent != Extent::Anchored {
-        return Some(b.lo);
-    }
-    extended::anchor(&s.timestamps[b.lo..b.hi], b.start).map(|i| b.lo + i)
-}
-
-fn count_positions(run: Run<'_>, positions: &[u32]) {
-    let extent = run.extent;
-    run.each(|s, b| match first_counted(s, b, extent) {
-        None => ABSENT,
-        Some(first) => {
-            let from = positions.partition_point(|i| (*i as usize) <= first);
-            let to = positions.partition_point(|i| (*i as usize) < b.hi);
-            to.saturating_sub(from) as f64
-        }
-    });
-}
-
-fn resets_in_windows(run: Run<'_>, resets: &Resets) {
-    let extent = run.extent;
-    run.each(|s, b| match first_counted(s, b, extent) {
-        None => ABSENT,
-        Some(first) => resets.within(first, b.hi).len() as f64,
-    });
 }
 
 /// max_over_time and min_over_time.

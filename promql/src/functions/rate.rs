@@ -5,7 +5,8 @@
 //! a counter is never extended below zero. Resets of a counter are added back in sample order.
 
 use crate::exec::column::ABSENT;
-use crate::exec::window::{Bounds, Samples};
+use crate::exec::samples::Samples;
+use crate::exec::window::Bounds;
 
 /// Which of the three, and over how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +33,9 @@ impl Resets {
         let values = &samples.floats;
         let mut found = Resets::default();
         if samples.starts.is_empty() {
+            if samples.rising {
+                return found;
+            }
             // Most series have none, and a look without early exit is fast.
             if !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
                 return found;
