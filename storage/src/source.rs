@@ -92,6 +92,13 @@ pub trait BlockReader: Send + Sync {
         Ok(())
     }
 
+    /// Whether every series is sure to have a chunk that overlaps `range` and is not wholly deleted,
+    /// as far as the source's word can be trusted about itself.
+    fn lies_in(&self, range: TimeRange) -> bool {
+        let _ = range;
+        false
+    }
+
     /// Every string of the labels of this source, ascending, for the symbol table of a block
     /// written from it; `None` when they are cheaper found by looking at the series written.
     fn symbols(&self) -> Option<Symbols<'_>> {
@@ -147,6 +154,12 @@ pub trait BlockReader: Send + Sync {
     /// with the same bytes have the same labels.
     fn label_bytes(&self, _id: SeriesId) -> Option<&[u8]> {
         None
+    }
+
+    /// Whether the labels of a series are `bytes`, which `label_bytes` of a source with the same
+    /// `symbol_bytes` gave.
+    fn has_label_bytes(&self, id: SeriesId, bytes: &[u8]) -> bool {
+        self.label_bytes(id) == Some(bytes)
     }
 
     /// Hands one label's value (empty when absent) to `with`, without building the label set.

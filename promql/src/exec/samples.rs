@@ -107,11 +107,11 @@ const RISING_BLOCK: usize = 512;
 /// Whether all are numbers, and none is below the one before it: what counters mostly are, and what
 /// gauges show in their first few values not to be.
 fn rises(values: &[f64]) -> bool {
-    let falls =
-        |block: &[f64]| block.windows(2).fold(false, |falls, pair| falls | !(pair[0] <= pair[1]));
+    let rises =
+        |block: &[f64]| block.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
     let starts = (0..values.len()).step_by(RISING_BLOCK);
     let mut blocks = starts.map(|at| &values[at..values.len().min(at + RISING_BLOCK + 1)]);
-    values.first().is_none_or(|first| !first.is_nan()) && !blocks.any(falls)
+    values.first().is_none_or(|first| !first.is_nan()) && blocks.all(rises)
 }
 
 fn forget_hint(h: &SharedHistogram) -> SharedHistogram {

@@ -8,7 +8,8 @@ use model::{CancelToken, Columns, EncodedChunk, Labels, Matcher, QueryError, Tim
 
 use super::open::Block;
 use super::stored::Stored;
-use crate::chunk::{self, ChunkError, CutRule, EncodeOptions, Encoding};
+use crate::chunk::{self, ChunkError, ChunkRef, CutRule, EncodeOptions, Encoding};
+use crate::chunkfile::AT_ONCE;
 use crate::index::{ChunkMeta, Version};
 use crate::postings::{PostingsSource, label_values, postings_for_matchers, subtract};
 use crate::source::{BlockReader, SeriesId, SeriesIds, SourceChunk, StoredSeries, Symbols};
@@ -41,15 +42,20 @@ impl Block {
         Ok(())
     }
 
-    /// Appends the samples of a chunk inside `range`.
+    /// Appends the samples of chunks, [`AT_ONCE`] at most, inside `range`.
     fn decode(
         &self,
-        meta: &ChunkMeta,
+        metas: &[ChunkMeta],
         range: TimeRange,
         out: &mut Columns,
     ) -> Result<(), QueryError> {
-        let stored = self.chunks.chunk(meta.reference)?;
-        chunk::decode(stored.encoding, stored.data, range, out).map_err(|e| self.corrupt(meta, &e))
+        let (mut places, mut chunks) = ([ChunkRef(0); AT_ONCE], [(0, &[][..]); AT_ONCE]);
+        places.iter_mut().zip(metas).for_each(|(place, meta)| *place = meta.reference);
+        self.chunks.chunks(places.get(..metas.len()).unwrap_or(&places), &mut chunks)?;
+        for (meta, (encoding, data)) in metas.iter().zip(chunks) {
+            chunk::decode(encoding, data, range, out).map_err(|e| self.corrupt(meta, &e))?;
+        }
+        Ok(())
     }
 
     fn corrupt(&self, meta: &ChunkMeta, error: &ChunkError) -> QueryError {
@@ -123,12 +129,21 @@ impl BlockReader for Block {
         self.index.labels_of(ids, out)
     }
 
+    fn lies_in(&self, range: TimeRange) -> bool {
+        let own = self.range();
+        range.min <= own.min && own.max <= range.max && self.tombstones.is_empty()
+    }
+
     fn symbol_bytes(&self) -> Option<&[u8]> {
         self.index.symbol_bytes()
     }
 
     fn label_bytes(&self, id: SeriesId) -> Option<&[u8]> {
         self.index.label_bytes(id)
+    }
+
+    fn has_label_bytes(&self, id: SeriesId, bytes: &[u8]) -> bool {
+        self.index.has_label_bytes(id, bytes)
     }
 
     fn label_value(
@@ -163,9 +178,17 @@ impl BlockReader for Block {
     fn read(&self, id: SeriesId, range: TimeRange, out: &mut Columns) -> Result<(), QueryError> {
         let deleted = self.deleted(id);
         let start = out.len();
+        let (mut metas, mut n) = ([ChunkMeta::NONE; AT_ONCE], 0);
         self.visit_chunks(id, range, deleted, |meta| {
-            self.decode(&meta, range, out).map(ControlFlow::Continue)
+            metas[n % AT_ONCE] = meta;
+            n += 1;
+            if n == AT_ONCE {
+                self.decode(&metas, range, out)?;
+                n = 0;
+            }
+            Ok(ControlFlow::Continue(()))
         })?;
+        self.decode(metas.get(..n).unwrap_or_default(), range, out)?;
         if let Some(deleted) = deleted {
             deleted.subtract(out, start);
         }
@@ -191,7 +214,7 @@ impl BlockReader for Block {
         match last {
             Some(meta) if !overlap => {
                 let start = out.len();
-                self.decode(&meta, range, out)?;
+                self.decode(&[meta], range, out)?;
                 // It began before the range and had a gap in it.
                 if out.len() == start { self.read(id, range, out) } else { Ok(()) }
             }

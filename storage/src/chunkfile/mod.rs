@@ -7,7 +7,7 @@ mod run;
 mod writer;
 
 pub use read_ahead::ReadAhead;
-pub use reader::{Reader, StoredChunk};
+pub use reader::{AT_ONCE, Reader, StoredChunk};
 pub use run::Run;
 pub use writer::{DEFAULT_SEGMENT_BYTES, Writer};
 

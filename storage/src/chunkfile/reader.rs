@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::run::{self, Run};
 use super::{MAGIC, WHAT, file_name, header_fault};
 use crate::chunk::ChunkRef;
-use crate::encoding::{DecBuf, DecodeError, crc32c, uvarint_len};
+use crate::encoding::{DecBuf, DecodeError, crc32c, crc32c_mismatch, uvarint_len};
 use crate::file_error::FileError;
 use crate::fs::{FileKind, Fs, Mapped};
 
@@ -19,6 +19,8 @@ struct Segment {
     bytes: Mapped,
 }
 
+/// Chunks that can be asked for together.
+pub const AT_ONCE: usize = 8;
 /// Bytes of the checksum behind a chunk.
 const CRC_LEN: usize = 4;
 
@@ -111,13 +113,42 @@ impl Reader {
 
     /// The chunk at `at`.
     pub fn chunk(&self, at: ChunkRef) -> Result<StoredChunk<'_>, FileError> {
-        let Some(segment) = self.segments.get(at.file() as usize) else {
+        self.segment(at)?.chunk(at.offset())
+    }
+
+    /// Encoding bytes (not looked at) and data of the chunks at `places`, at most [`AT_ONCE`]. Their
+    /// checksums are verified side by side, and so is the memory they lie in waited for.
+    pub fn chunks<'a>(
+        &'a self,
+        places: &[ChunkRef],
+        out: &mut [(u8, &'a [u8]); AT_ONCE],
+    ) -> Result<(), FileError> {
+        let mut sums: [(&[u8], u32); AT_ONCE] = [(&[], 0); AT_ONCE];
+        let places = places.get(..AT_ONCE).unwrap_or(places);
+        for ((at, out), sum) in places.iter().zip(out).zip(&mut sums) {
+            let segment = self.segment(*at)?;
+            let bytes = (*segment.bytes).as_ref();
+            let Ok((read, stored)) = parse(bytes.get(at.offset() as usize..).unwrap_or_default())
+            else {
+                return segment.chunk(at.offset()).map(|_| ());
+            };
+            *out = (read.encoding, read.data);
+            *sum = (read.checked, stored);
+        }
+        match crc32c_mismatch(sums.get(..places.len()).unwrap_or_default()) {
+            None => Ok(()),
+            // Which one it is, in its words.
+            Some(_) => places.iter().try_for_each(|at| self.chunk(*at).map(|_| ())),
+        }
+    }
+
+    fn segment(&self, at: ChunkRef) -> Result<&Segment, FileError> {
+        self.segments.get(at.file() as usize).ok_or_else(|| {
             let path = self.segments.last().map_or_else(PathBuf::new, |s| s.path.clone());
             let reason = format!("segment index {} out of range", at.file());
             let offset = u64::from(at.offset());
-            return Err(FileError::Corrupt { what: WHAT, path, offset, reason });
-        };
-        segment.chunk(at.offset())
+            FileError::Corrupt { what: WHAT, path, offset, reason }
+        })
     }
 }
 

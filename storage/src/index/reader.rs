@@ -182,6 +182,13 @@ impl IndexReader {
         LabelRefs::new(content, offset).ok()?.bytes_of(content)
     }
 
+    /// Whether the labels of a series are `bytes`, which [`label_bytes`](Self::label_bytes) gave. They
+    /// say themselves where they end, so those of no other labels begin with them.
+    pub fn has_label_bytes(&self, id: u32, bytes: &[u8]) -> bool {
+        let entry = series::entry(self.bytes(), id, self.version);
+        entry.is_ok_and(|(content, _)| content.starts_with(bytes))
+    }
+
     /// Appends the symbol that is the value of `name` in each of `ids`; a number that no symbol has
     /// where there is none.
     pub fn value_refs(

@@ -21,6 +21,12 @@ pub struct ChunkMeta {
     pub reference: ChunkRef,
 }
 
+impl ChunkMeta {
+    /// No chunk: a place for one.
+    pub const NONE: ChunkMeta =
+        ChunkMeta { range: TimeRange { min: 0, max: 0 }, reference: ChunkRef(0) };
+}
+
 /// Offset in the file of the entry of series `id`.
 pub(super) fn offset_of(id: u32, version: Version) -> u64 {
     if version == Version::V1 { u64::from(id) } else { u64::from(id) * SERIES_ALIGN }

@@ -22,6 +22,9 @@ pub struct MergeQuerier {
     xor2: bool,
 }
 
+/// A source and the series found in it.
+type Found<'a> = (&'a Arc<dyn BlockReader>, SeriesIds);
+
 impl MergeQuerier {
     /// A view of the samples inside `range`. Sources whose range does not overlap it are left out;
     /// the order of the others (Prometheus has the head first, then blocks by time) decides which of
@@ -35,16 +38,31 @@ impl MergeQuerier {
         MergeQuerier { sources, range, xor2 }
     }
 
-    /// The ids of one source that satisfy the matchers and have data in `range`.
-    fn ids(
-        source: &dyn BlockReader,
+    /// The sources with series that satisfy the matchers and have data in `range`.
+    fn found(
+        &self,
         matchers: &[Matcher],
         range: TimeRange,
         cancel: &CancelToken,
-    ) -> Result<SeriesIds, QueryError> {
-        let mut ids = source.postings(matchers, cancel)?;
-        source.retain_in_range(&mut ids, range)?;
-        Ok(ids)
+    ) -> Result<Vec<Found<'_>>, QueryError> {
+        let mut found = Vec::new();
+        let mut unseen = false;
+        for source in &self.sources {
+            let mut ids = source.postings(matchers, cancel)?;
+            // Whoever merges looks at the labels of every series, and so at its entry, anyway.
+            let lies_in = source.lies_in(range);
+            if !lies_in {
+                source.retain_in_range(&mut ids, range)?;
+            }
+            if !ids.is_empty() {
+                found.push((source, ids));
+                unseen = lies_in;
+            }
+        }
+        if unseen && let [(source, ids)] = found.as_mut_slice() {
+            source.retain_in_range(ids, range)?;
+        }
+        Ok(found)
     }
 }
 
@@ -67,13 +85,7 @@ impl Querier for MergeQuerier {
             TimeRange { min: hints.start, max: hints.end }
         };
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        let mut found: Vec<(&Arc<dyn BlockReader>, SeriesIds)> = Vec::new();
-        for source in &self.sources {
-            let ids = MergeQuerier::ids(&**source, matchers, range, cancel)?;
-            if !ids.is_empty() {
-                found.push((source, ids));
-            }
-        }
+        let mut found = self.found(matchers, range, cancel)?;
         match found.as_mut_slice() {
             [] => Ok(Arc::new(MergedSelection::default())),
             // Alone in the view, a source keeps its order; so does one that has label order.
@@ -128,7 +140,7 @@ impl MergeQuerier {
 
     fn merge(
         &self,
-        found: Vec<(&Arc<dyn BlockReader>, SeriesIds)>,
+        found: Vec<Found<'_>>,
         limit: usize,
         cancel: &CancelToken,
     ) -> Result<Arc<dyn Selection>, QueryError> {
@@ -171,21 +183,30 @@ impl Twins {
     /// Takes the lists of twins out of `lists`.
     fn find(sources: &[Arc<dyn BlockReader>], lists: &mut [Vec<SeriesId>]) -> Twins {
         let mut twins = Twins::default();
-        for source in 1..sources.len() {
+        // The label bytes of sources that others were compared with; `None` of such as have none.
+        let mut bytes: Vec<Option<Vec<&[u8]>>> = Vec::new();
+        for at in 1..sources.len() {
+            let source = &*sources[at];
             let like = |other: &usize| {
-                let (a, b) = (&*sources[*other], &*sources[source]);
-                let symbols = a.symbol_bytes();
-                lists[*other].len() == lists[source].len()
-                    && symbols.is_some()
-                    && symbols == b.symbol_bytes()
-                    && lists[*other].iter().zip(&lists[source]).all(|(i, j)| {
-                        let labels = a.label_bytes(*i);
-                        labels.is_some() && labels == b.label_bytes(*j)
-                    })
+                let first = &*sources[*other];
+                let symbols = first.symbol_bytes();
+                if lists[*other].len() != lists[at].len()
+                    || symbols.is_none()
+                    || symbols != source.symbol_bytes()
+                {
+                    return false;
+                }
+                while bytes.len() <= *other {
+                    let (first, ids) = (&*sources[bytes.len()], &lists[bytes.len()]);
+                    bytes.push(ids.iter().map(|id| first.label_bytes(*id)).collect());
+                }
+                bytes[*other].as_ref().is_some_and(|all| {
+                    lists[at].iter().zip(all).all(|(id, bytes)| source.has_label_bytes(*id, bytes))
+                })
             };
-            if let Some(other) = (0..source).find(like) {
-                let ids = std::mem::take(&mut lists[source]);
-                twins.lists.push((other as u32, source as u32, ids));
+            if let Some(other) = (0..at).find(like) {
+                let ids = std::mem::take(&mut lists[at]);
+                twins.lists.push((other as u32, at as u32, ids));
             }
         }
         twins
