@@ -53,6 +53,12 @@ impl Tally {
     pub(crate) fn count(&mut self, step: usize, total: u64, read: u64) {
         self.total += total;
         self.read += read;
+        self.count_step(step, total, read);
+    }
+
+    /// The same, to the counts of the step only.
+    #[inline]
+    pub(crate) fn count_step(&mut self, step: usize, total: u64, read: u64) {
         if let Some(s) = &mut self.steps {
             s.total[step] += total;
             s.read[step] += read;

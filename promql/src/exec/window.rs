@@ -159,6 +159,59 @@ impl Windows {
         }
     }
 
+    /// The ends of the first window among samples.
+    fn edges(&self, ts: &[i64]) -> (Edge, Edge) {
+        let (start, end) = self.range_at(0);
+        let lo = Edge::new(self, ts, start.saturating_sub(self.before_ms));
+        (lo, Edge::new(self, ts, end.saturating_add(self.after_ms)))
+    }
+
+    /// Whether [`visit_blocks`](Self::visit_blocks) can be asked: windows that move, with nothing
+    /// taken in around them, and far from the end of time.
+    pub(crate) fn are_plain(&self) -> bool {
+        let extended = self.before_ms != 0 || self.after_ms != 0;
+        self.at.is_none() && !extended && self.range_at(0).0 > i64::MIN
+    }
+
+    /// Visits all windows over floats in order, [`BLOCK`] at a time: the number of the first step,
+    /// and for each the samples it shows, from and to. Counts them.
+    pub(crate) fn visit_blocks(
+        &self,
+        ts: &[i64],
+        cancel: &CancelToken,
+        tally: &mut Tally,
+        mut visit: impl FnMut(usize, &[(u32, u32)]),
+    ) {
+        let mut patience = Patience { cancel, looked: 0 };
+        let (mut lo, mut hi) = self.edges(ts);
+        let (mut start, mut end) = self.range_at(0);
+        let (mut spans, mut seen) = ([(0, 0); BLOCK], 0);
+        let mut first = 0;
+        while first < self.grid.steps {
+            let n = BLOCK.min(self.grid.steps - first);
+            let (mut total, mut read, mut widest) = (0, 0, 0);
+            for (i, span) in spans[..n].iter_mut().enumerate() {
+                let (from, to) = (lo.move_to(ts, start), hi.move_to(ts, end));
+                *span = (from as u32, to as u32);
+                let new = to - from.max(seen);
+                (total, read, widest) = (total + to - from, read + new, widest.max(to - from));
+                if tally.steps.is_some() {
+                    let new = if self.count_read { new as u64 } else { 0 };
+                    tally.count_step(first + i, (to - from) as u64, new);
+                }
+                (start, end, seen) = (start + self.grid.interval, end + self.grid.interval, to);
+            }
+            tally.total += total as u64;
+            tally.read += if self.count_read { read as u64 } else { 0 };
+            tally.widest = tally.widest.max(widest as u64);
+            visit(first, &spans[..n]);
+            if patience.ends(total) {
+                return;
+            }
+            first += n;
+        }
+    }
+
     /// Visits every window that has a sample, counting it.
     pub(crate) fn visit(
         &self,
@@ -174,9 +227,7 @@ impl Windows {
         let (mut h_lo, mut h_hi) = (0, 0);
         let ts = &samples.timestamps[..];
         let hs = &samples.histograms[..];
-        let (start, end) = self.range_at(0);
-        let mut lo = Edge::new(self, ts, start.saturating_sub(self.before_ms));
-        let mut hi = Edge::new(self, ts, end.saturating_add(self.after_ms));
+        let (mut lo, mut hi) = self.edges(ts);
         for step in 0..self.grid.steps {
             let (start, end) = self.range_at(step);
             let (from, to) =
@@ -210,7 +261,11 @@ impl Windows {
     }
 }
 
+/// Windows whose bounds are looked for at once.
+pub(crate) const BLOCK: usize = 64;
+
 /// An end of windows that move along the times of samples.
+#[derive(Clone, Copy)]
 struct Edge {
     /// Samples up to it.
     at: usize,

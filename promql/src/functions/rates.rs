@@ -7,9 +7,9 @@
 use super::extended;
 use super::range::{Extent, Found, Run};
 use super::rate::{Rate, Resets, Shape, value as rate_value, value_with as rate_value_with};
-use crate::exec::column::{ABSENT, is_absent};
+use crate::exec::column::ABSENT;
 use crate::exec::samples::Samples;
-use crate::exec::window::{Bounds, Even};
+use crate::exec::window::{BLOCK, Bounds, Even};
 
 /// Runs over a series of floats.
 pub(super) fn run(rate: &Rate, run: Run<'_>) -> Found {
@@ -26,7 +26,8 @@ pub(super) fn run(rate: &Rate, run: Run<'_>) -> Found {
         even_rates(rate, &even, &resets, run);
         return found;
     }
-    if run.samples.starts.is_empty() && run.windows.grid.steps >= LEAST_BLOCK {
+    let many = run.windows.grid.steps >= LEAST_BLOCK && run.windows.are_plain();
+    if run.samples.starts.is_empty() && many {
         uneven_rates(rate, &resets, run);
         return found;
     }
@@ -144,41 +145,45 @@ fn strided<const N: usize>(
     }
 }
 
-/// Rates of samples at any distance, [`BLOCK`] windows at a time.
-fn uneven_rates(rate: &Rate, resets: &Resets, run: Run<'_>) {
-    let Run { windows, samples, cancel, tally, out, .. } = run;
-    let mut block = Block::new();
-    let mut moving = resets.moving();
-    let mut write = |block: &mut Block| {
-        block.compute(rate);
-        for (b, value) in block.bounds.iter().zip(&block.values).take(block.len) {
-            let within = if rate.counter { moving.within(b) } else { &[] };
-            let exact = is_absent(*value) || !within.is_empty();
-            out.floats[b.step] =
-                if exact { rate_value_with(rate, samples, within, b) } else { *value };
-        }
-        block.len = 0;
-    };
-    windows.visit(samples, cancel, tally, |b| {
-        block.push(&b, samples);
-        if block.len == BLOCK {
-            write(&mut block);
-        }
-    });
-    write(&mut block);
-}
-
-/// Windows whose rates are computed at once: without a branch and several in a register.
-const BLOCK: usize = 64;
-/// Fewer are computed one by one.
+/// Fewer windows are computed one by one.
 const LEAST_BLOCK: usize = 8;
 /// Products below this one may have lost digits.
 const LEAST_REACH: f64 = 1e-290;
 
-/// What is needed of neighbouring windows, an array each. Only the first `len` places mean anything.
+/// Rates of samples at any distance, [`BLOCK`] windows at a time: where they lie, what is found there,
+/// and the arithmetic are a loop each, the last one without branches.
+fn uneven_rates(rate: &Rate, resets: &Resets, run: Run<'_>) {
+    let Run { windows, samples, cancel, tally, out, .. } = run;
+    let mut block = Block::new();
+    windows.visit_blocks(&samples.timestamps, cancel, tally, |first, spans| {
+        let bounds = |i: usize| {
+            let (step, (lo, hi)) = (first + i, spans[i]);
+            let (start, end) = windows.range_at(step);
+            Bounds { step, start, end, lo: lo as usize, hi: hi as usize, h_lo: 0, h_hi: 0 }
+        };
+        let (start, end) = windows.range_at(first);
+        block.fill(spans, start, end, windows.grid.interval, samples);
+        let all_plain = block.compute(rate, spans.len());
+        let values = &mut out.floats[first..first + spans.len()];
+        values.copy_from_slice(&block.values[..spans.len()]);
+        let (lo, hi) = (spans[0].0 as usize, spans[spans.len() - 1].1 as usize);
+        let falls = rate.counter && !resets.within(lo, hi).is_empty();
+        if all_plain && !falls {
+            return;
+        }
+        for (i, value) in values.iter_mut().enumerate() {
+            let b = bounds(i);
+            let within = if falls { resets.within(b.lo, b.hi) } else { &[] };
+            if !block.plain[i] || !within.is_empty() {
+                *value =
+                    if b.lo == b.hi { ABSENT } else { rate_value_with(rate, samples, within, &b) };
+            }
+        }
+    });
+}
+
+/// What is needed of neighbouring windows, an array each.
 struct Block {
-    len: usize,
-    bounds: [Bounds; BLOCK],
     /// Distances as in [`Shape`], in milliseconds.
     to_start: [f64; BLOCK],
     to_end: [f64; BLOCK],
@@ -186,17 +191,15 @@ struct Block {
     gaps: [f64; BLOCK],
     first: [f64; BLOCK],
     last: [f64; BLOCK],
-    /// [`ABSENT`] where a window needs a closer look.
     values: [f64; BLOCK],
+    /// Whether the value is the one that [`rate_value_with`] finds, resets apart.
+    plain: [bool; BLOCK],
 }
 
 impl Block {
     fn new() -> Block {
-        let none = Bounds { step: 0, start: 0, end: 0, lo: 0, hi: 0, h_lo: 0, h_hi: 0 };
-        let zeros = [0.0; BLOCK];
+        let (zeros, plain) = ([0.0; BLOCK], [false; BLOCK]);
         Block {
-            len: 0,
-            bounds: [none; BLOCK],
             to_start: zeros,
             to_end: zeros,
             sampled: zeros,
@@ -204,43 +207,67 @@ impl Block {
             first: zeros,
             last: zeros,
             values: zeros,
+            plain,
         }
     }
 
-    /// Takes in a window with a sample at least.
-    #[inline(always)]
-    fn push(&mut self, b: &Bounds, samples: &Samples) {
-        let (at, last) = (self.len % BLOCK, b.hi - 1);
-        let (first_t, last_t) = (samples.timestamps[b.lo], samples.timestamps[last]);
-        self.bounds[at] = *b;
-        self.to_start[at] = (first_t - b.start) as f64;
-        self.to_end[at] = (b.end - last_t) as f64;
-        self.sampled[at] = (last_t - first_t) as f64;
-        self.gaps[at] = (last - b.lo) as f64;
-        self.first[at] = samples.floats[b.lo];
-        self.last[at] = samples.floats[last];
-        self.len = at + 1;
+    /// Finds the ends of windows, the first from `start` to `end` and each `interval` later than the
+    /// one before.
+    fn fill(
+        &mut self,
+        spans: &[(u32, u32)],
+        mut start: i64,
+        mut end: i64,
+        interval: i64,
+        samples: &Samples,
+    ) {
+        let ts = &samples.timestamps[..];
+        let values = &samples.floats[..ts.len()];
+        for (i, (lo, hi)) in spans.iter().take(BLOCK).enumerate() {
+            let (lo, last) = (*lo as usize, (*hi as usize).wrapping_sub(1));
+            // A window without samples has no length, and is not plain.
+            let (mut first_t, mut last_t, mut gaps) = (0, 0, 0);
+            if lo <= last && last < ts.len() {
+                (first_t, last_t, gaps) = (ts[lo], ts[last], last - lo);
+                (self.first[i], self.last[i]) = (values[lo], values[last]);
+            }
+            self.to_start[i] = first_t.wrapping_sub(start) as f64;
+            self.to_end[i] = end.wrapping_sub(last_t) as f64;
+            self.sampled[i] = last_t.wrapping_sub(first_t) as f64;
+            self.gaps[i] = gaps as u32 as f64;
+            (start, end) = (start.wrapping_add(interval), end.wrapping_add(interval));
+        }
     }
 
     /// Does what [`rate_value_with`] does where samples reach to both ends of a window, and a counter
-    /// does not fall to zero before it; what is near to the one or the other is left to that.
-    fn compute(&mut self, rate: &Rate) {
+    /// does not fall to zero before it; what is near to the one or the other is left to that. Whether
+    /// there is no such among the first `n`.
+    fn compute(&mut self, rate: &Rate, n: usize) -> bool {
         let per = if rate.per_second { rate.range_s } else { 1.0 };
-        for i in 0..self.len.min(BLOCK) {
+        for i in 0..n.min(BLOCK) {
             let sampled = self.sampled[i] / 1000.0;
             let to_start = self.to_start[i] / 1000.0;
             let to_end = self.to_end[i] / 1000.0;
-            let (first, gaps) = (self.first[i], self.gaps[i]);
-            let change = self.last[i] - first;
+            let factor = (sampled + to_start + to_end) / sampled / per;
+            self.values[i] = (self.last[i] - self.first[i]) * factor;
+        }
+        let mut all = true;
+        for i in 0..n.min(BLOCK) {
+            let (sampled, to_start) = (self.sampled[i], self.to_start[i]);
             // Below 1.1 times the mean distance, without dividing.
             let near = sampled * 1.099_999;
-            let reaches = (to_start * gaps < near) & (to_end * gaps < near);
-            let reach = (change * (to_start * 1.000_001)).max(LEAST_REACH);
-            let stays = (change <= 0.0) | (first < 0.0) | (first * sampled > reach);
-            let factor = (sampled + to_start + to_end) / sampled / per;
+            let gaps = self.gaps[i];
+            let reaches = (to_start * gaps < near) & (self.to_end[i] * gaps < near);
+            let first = self.first[i];
+            let change = self.last[i] - first;
+            let reach = change * (to_start * 1.000_001);
+            let above = (first * sampled > reach) & (reach > LEAST_REACH);
+            let stays = (change <= 0.0) | (first < 0.0) | above;
             let plain = reaches & (stays | !rate.counter);
-            self.values[i] = if plain { change * factor } else { ABSENT };
+            self.plain[i] = plain;
+            all &= plain;
         }
+        all
     }
 }
 
@@ -250,7 +277,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::exec::column::Column;
+    use crate::exec::column::{Column, is_absent};
     use crate::exec::grid::Grid;
     use crate::exec::tally::Tally;
     use crate::exec::window::Windows;
