@@ -210,3 +210,60 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Parsed<'_>, u32), DecodeError> {
     let (&encoding, data) = checked.split_first().ok_or(DecodeError::InvalidSize)?;
     Ok((Parsed { encoding, data, checked, len: bytes.len() - d.len() }, stored))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::encoding::EncBuf;
+
+    /// A segment of ten chunks, and where they lie.
+    fn segment() -> (Vec<u8>, Vec<ChunkRef>) {
+        let mut bytes = MAGIC.to_be_bytes().to_vec();
+        bytes.extend([1, 0, 0, 0]);
+        let mut places = Vec::new();
+        for chunk in 0..10u8 {
+            places.push(ChunkRef(bytes.len() as u64));
+            let mut content = vec![1];
+            content.extend((0..20 + 9 * chunk).map(|i| i.wrapping_mul(chunk)));
+            bytes.put_uvarint(content.len() as u64 - 1);
+            bytes.extend(&content);
+            bytes.extend(crc32c(&content).to_be_bytes());
+        }
+        (bytes, places)
+    }
+
+    fn reader(bytes: Vec<u8>) -> Reader {
+        Reader::from_segments(vec![("000001".into(), Arc::new(bytes))]).unwrap()
+    }
+
+    fn asked(reader: &Reader, places: &[ChunkRef]) -> Result<Vec<(u8, Vec<u8>)>, String> {
+        let mut out = [(0, &[][..]); AT_ONCE];
+        reader.chunks(places, &mut out).map_err(|e| e.to_string())?;
+        Ok(out.iter().take(places.len()).map(|(e, data)| (*e, data.to_vec())).collect())
+    }
+
+    #[test]
+    fn chunks_together_are_chunks_alone() {
+        let (bytes, places) = segment();
+        let whole = reader(bytes.clone());
+        for range in [0..0, 0..1, 2..4, 1..8, 2..10] {
+            let alone = |at: &ChunkRef| {
+                let chunk = whole.chunk(*at).unwrap();
+                (chunk.encoding, chunk.data.to_vec())
+            };
+            let want: Vec<_> = places[range.clone()].iter().map(alone).collect();
+            assert_eq!(asked(&whole, &places[range]), Ok(want));
+        }
+        // Whatever byte is damaged, it is the damaged chunk that is named, in the same words.
+        for byte in 8..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[byte] ^= 0x40;
+            let damaged = reader(bytes);
+            let alone = places[..8].iter().find_map(|at| damaged.chunk(*at).err());
+            let together = asked(&damaged, &places[..8]);
+            assert_eq!(together.err(), alone.map(|e| e.to_string()), "byte {byte}");
+        }
+    }
+}
