@@ -97,6 +97,33 @@ fn time_is_up() {
     server.stop();
 }
 
+/// The server's own limit passes while a query waits, which is an error of its execution. What holds
+/// the slot longer than that limit is being parsed: that cannot be stopped.
+#[test]
+fn time_is_up_in_the_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "global:\n  query_log_file: q.log\n";
+    let flags = ["--query.max-concurrency=1", "--query.timeout=50ms"];
+    let server = start(dir.path(), config, &flags);
+    let matchers: Vec<String> = (0..8000).map(|i| format!("a=~\"(b|c{i})*d\"")).collect();
+    let slow = format!("query=x{{{}}}", matchers.join(","));
+    let address = server.address;
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let running = std::thread::spawn(move || {
+        request(address, "POST", "/api/v1/query", &form, slow.as_bytes()).unwrap().status
+    });
+    wait_for_states(&server, &["running"]);
+    let answer = server.get("/api/v1/query?query=1");
+    let text = "context deadline exceeded";
+    assert_eq!((answer.status, answer.json()), error(422, "execution", text));
+    assert_eq!(running.join().unwrap(), 503);
+    let log = lines(&dir.path().join("q.log"));
+    assert_eq!((&log[0]["params"]["query"], &log[0]["error"]), (&json!("1"), &json!(text)));
+    // The slot is free again.
+    assert_eq!(server.get("/api/v1/query?query=1").status, 200);
+    server.stop();
+}
+
 #[test]
 fn canceled_by_id() {
     let dir = tempfile::tempdir().unwrap();

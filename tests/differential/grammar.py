@@ -86,7 +86,7 @@ class Features:
             "label_replace", "pi", "predict_linear", "quantile_over_time", "round", "scalar", "time", "vector",
             "topk", "bottomk", "quantile", "count_values", "by", "without", "bool", "on", "ignoring",
             "group_left", "group_right", "offset", "negative offset", "@", "@ start()", "@ end()", "subquery",
-            "subquery default step", "unary -", "unary +", "string", "duration arithmetic",
+            "subquery default step", "ratio", "unary -", "unary +", "string", "duration arithmetic",
         }
         if self.functions:
             names |= set(OVER_TIME_EXPERIMENTAL) | {
@@ -263,6 +263,7 @@ class Grammar:
             (3, lambda: self.of_histogram(depth)),
             (6, lambda: self.aggregation(depth)),
             (6, lambda: self.operation(depth)),
+            (2, lambda: self.ratio()),
             (1, lambda: self.unary(depth)),
         ]
         if self.features.functions:
@@ -394,6 +395,38 @@ class Grammar:
             operator += f" {word} ({', '.join(labels)})"
         operator += self.fills()
         return self.maybe_parenthesised(f"{left} {operator} {right}")
+
+    def ratio(self):
+        """Aggregations of inputs that differ in matchers only."""
+        name = self.pick(FLOATS * 3 + HISTOGRAMS + CLASSIC)
+        matchers = [label + self.pick(MATCHERS[label]) for label in LABELS_OF.get(name, ("job", "instance"))]
+        before, after = "", ""
+        if self.rng.random() < 0.75:
+            function = self.use(self.pick(OVER_TIME))
+            before, after = f"{function}(", f"[{self.duration()}])"
+        if self.rng.random() < 0.1:
+            self.use("@")
+            self.use("@ end()")
+            after = after.replace(")", " @ end())") if after else " @ end()"
+        text = ""
+        for _ in range(self.pick((2, 2, 2, 3, 4))):
+            chosen = [m for m in matchers if self.rng.random() < 0.35]
+            self.rng.shuffle(chosen)
+            selector = f"{name}{{{', '.join(chosen)}}}" if chosen else name
+            fold = self.use(self.pick(AGGREGATORS))
+            part = f"{fold} {self.grouping()} ({before}{selector}{after})"
+            if not text:
+                text = part
+                continue
+            operator = self.use(self.pick(("/", "/", "-", "+", ">", "or", "unless", "and")))
+            if self.rng.random() < 0.4:
+                labels = [label for label in GROUPINGS[:4] if self.rng.random() < 0.35]
+                operator += f" {self.use(self.pick(('on', 'ignoring')))} ({', '.join(labels)})"
+                if operator[0] in "/-+>" and self.rng.random() < 0.4:
+                    operator += " " + self.use(self.pick(("group_left", "group_right")))
+            text = f"({text} {operator} {part})"
+        self.use("ratio")
+        return text
 
     def fills(self):
         if not self.features.fill or self.rng.random() < 0.4:
