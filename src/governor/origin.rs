@@ -6,7 +6,7 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A request.
-    Http { client_ip: String, method: String, path: String },
+    Http { client_ip: Option<IpAddr>, method: String, path: String },
     /// A rule of a group in a file.
     Rule { file: String, group: String },
 }
@@ -15,17 +15,19 @@ impl Origin {
     /// A request from `peer`; an IPv4 address that came in over IPv6 is shown as what it is.
     pub fn http(peer: Option<IpAddr>, method: &str, path: &str) -> Origin {
         Origin::Http {
-            client_ip: peer.map(|ip| ip.to_canonical().to_string()).unwrap_or_default(),
+            client_ip: peer.map(|ip| ip.to_canonical()),
             method: method.to_owned(),
             path: path.to_owned(),
         }
     }
 
     /// The address or group, for people.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> String {
         match self {
-            Origin::Http { client_ip, .. } => client_ip,
-            Origin::Rule { group, .. } => group,
+            Origin::Http { client_ip, .. } => {
+                client_ip.map(|ip| ip.to_string()).unwrap_or_default()
+            }
+            Origin::Rule { group, .. } => group.clone(),
         }
     }
 }
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let name = |ip: &str| Origin::http(ip.parse().ok(), "GET", "/").name().to_owned();
+        let name = |ip: &str| Origin::http(ip.parse().ok(), "GET", "/").name();
         assert_eq!(name("::ffff:10.0.0.1"), "10.0.0.1");
         assert_eq!(name("::1"), "::1");
         assert_eq!(name(""), "");

@@ -119,8 +119,8 @@ fn line(now: i128, entry: &Entry<'_>) -> Vec<u8> {
     text(&mut out, ",\"spanID\":", &trace.span_id);
     text(&mut out, ",\"traceID\":", &trace.trace_id);
     match origin {
-        Origin::Http { client_ip, method, path } => {
-            text(&mut out, ",\"httpRequest\":{\"clientIP\":", client_ip);
+        Origin::Http { method, path, .. } => {
+            text(&mut out, ",\"httpRequest\":{\"clientIP\":", &origin.name());
             text(&mut out, ",\"method\":", method);
             text(&mut out, ",\"path\":", path);
         }

@@ -107,7 +107,7 @@ impl RunningTable {
             id: running.id,
             query: running.asked.query.clone(),
             kind: running.asked.kind(),
-            client: running.asked.origin.name().to_owned(),
+            client: running.asked.origin.name(),
             evaluated: running.evaluated.load(Ordering::Relaxed),
             arrived: running.arrived.1,
             age: running.arrived.0.elapsed(),

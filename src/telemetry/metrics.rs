@@ -274,8 +274,30 @@ fn pairs<'a, const N: usize>(
     std::array::from_fn(|i| (names[i], values[i].as_str()))
 }
 
-fn owned<const N: usize>(values: [&str; N]) -> [String; N] {
-    values.map(str::to_owned)
+/// Values by those of their labels, in order. Finding one that is there allocates nothing.
+#[derive(Debug)]
+struct ByLabels<const N: usize, T>(Vec<([String; N], T)>);
+
+impl<const N: usize, T> Default for ByLabels<N, T> {
+    fn default() -> ByLabels<N, T> {
+        ByLabels(Vec::new())
+    }
+}
+
+impl<const N: usize, T> ByLabels<N, T> {
+    /// The value of these labels, made when there is none yet.
+    fn get(&mut self, labels: [&str; N], make: impl FnOnce() -> T) -> &mut T {
+        let found = self.0.binary_search_by(|(l, _)| l.each_ref().map(String::as_str).cmp(&labels));
+        let at = found.unwrap_or_else(|at| {
+            self.0.insert(at, (labels.map(str::to_owned), make()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[String; N], &T)> {
+        self.0.iter().map(|(labels, value)| (labels, value))
+    }
 }
 
 /// Counters that differ in labels.
@@ -284,13 +306,13 @@ pub struct CounterVec<const N: usize> {
     name: &'static str,
     help: &'static str,
     labels: [&'static str; N],
-    values: Mutex<BTreeMap<[String; N], f64>>,
+    values: Mutex<ByLabels<N, f64>>,
 }
 
 impl<const N: usize> CounterVec<N> {
     /// Adds to the counter with these label values, which appears with its first addition.
     pub fn add(&self, labels: [&str; N], value: f64) {
-        *lock(&self.values).entry(owned(labels)).or_default() += value;
+        *lock(&self.values).get(labels, || 0.0) += value;
     }
 }
 
@@ -310,7 +332,7 @@ pub struct HistogramVec<const N: usize> {
     help: &'static str,
     labels: [&'static str; N],
     bounds: &'static [f64],
-    values: Mutex<BTreeMap<[String; N], Observed>>,
+    values: Mutex<ByLabels<N, Observed>>,
 }
 
 #[derive(Clone, Debug)]
@@ -329,13 +351,13 @@ impl Observed {
 impl<const N: usize> HistogramVec<N> {
     /// Makes the histogram appear, empty.
     pub fn declare(&self, labels: [&str; N]) {
-        lock(&self.values).entry(owned(labels)).or_insert_with(|| Observed::of(self.bounds));
+        lock(&self.values).get(labels, || Observed::of(self.bounds));
     }
 
     /// Counts one observation.
     pub fn observe(&self, labels: [&str; N], value: f64) {
         let mut values = lock(&self.values);
-        let observed = values.entry(owned(labels)).or_insert_with(|| Observed::of(self.bounds));
+        let observed = values.get(labels, || Observed::of(self.bounds));
         if let Some(at) = self.bounds.iter().position(|b| value <= *b) {
             observed.counts[at] += 1;
         }
@@ -376,7 +398,7 @@ pub struct SummaryVec<const N: usize> {
     name: &'static str,
     help: &'static str,
     labels: [&'static str; N],
-    values: Mutex<BTreeMap<[String; N], Recent>>,
+    values: Mutex<ByLabels<N, Recent>>,
 }
 
 #[derive(Debug, Default)]
@@ -389,13 +411,13 @@ struct Recent {
 impl<const N: usize> SummaryVec<N> {
     /// Makes the summary appear, empty.
     pub fn declare(&self, labels: [&str; N]) {
-        lock(&self.values).entry(owned(labels)).or_default();
+        lock(&self.values).get(labels, Recent::default);
     }
 
     /// Counts one observation.
     pub fn observe(&self, labels: [&str; N], value: f64) {
         let mut values = lock(&self.values);
-        let recent = values.entry(owned(labels)).or_default();
+        let recent = values.get(labels, Recent::default);
         if recent.latest.len() == SUMMARY_KEPT {
             recent.latest.pop_front();
         }
