@@ -1,6 +1,6 @@
 //! Binary operations on values: arithmetic, comparisons, and an operator for vector and scalar.
 
-use model::{Labels, elementary};
+use model::elementary;
 
 use super::column::{Column, is_absent};
 use super::histogram::{self, Operand, Outcome};
@@ -8,6 +8,7 @@ use super::notes::{BinaryKind, BinaryNote, Pair};
 use super::scalar::Steps;
 use super::source::{Boxed, Source};
 use super::work::Work;
+use super::wrap::Wrap;
 use crate::engine::EngineError;
 use crate::parser::ast::BinaryOp;
 use crate::plan::Place;
@@ -173,29 +174,9 @@ impl WithScalar<'_> {
     }
 }
 
-impl Source for WithScalar<'_> {
-    fn len(&self) -> usize {
-        self.vector.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.vector.labels(i)
-    }
-
-    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        self.vector.label_value(i, name, with);
-    }
-
-    fn drops_name(&self, i: usize) -> bool {
-        self.vector.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.vector.distinct_unnamed()
-    }
-
-    fn in_memory(&self) -> bool {
-        self.vector.in_memory()
+impl Wrap for WithScalar<'_> {
+    fn inner(&self) -> &dyn Source {
+        &*self.vector
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use model::Labels;
-
 use super::column::{Column, is_absent};
 use super::grid::Grid;
 use super::source::{Boxed, Source};
 use super::tally::Tally;
 use super::work::Work;
+use super::wrap::Wrap;
 use crate::engine::EngineError;
 
 /// What happens to the values of a column.
@@ -23,29 +22,9 @@ pub(crate) struct Map<'p, C> {
     pub change: C,
 }
 
-impl<C: Change> Source for Map<'_, C> {
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.inner.labels(i)
-    }
-
-    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        self.inner.label_value(i, name, with);
-    }
-
-    fn drops_name(&self, i: usize) -> bool {
-        self.inner.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.inner.distinct_unnamed()
-    }
-
-    fn in_memory(&self) -> bool {
-        self.inner.in_memory()
+impl<C: Change> Wrap for Map<'_, C> {
+    fn inner(&self) -> &dyn Source {
+        &*self.inner
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
@@ -101,29 +80,9 @@ pub(crate) struct Broadcast<'p> {
     pub grid: Grid,
 }
 
-impl Source for Broadcast<'_> {
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.inner.labels(i)
-    }
-
-    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        self.inner.label_value(i, name, with);
-    }
-
-    fn drops_name(&self, i: usize) -> bool {
-        self.inner.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.inner.distinct_unnamed()
-    }
-
-    fn in_memory(&self) -> bool {
-        self.inner.in_memory()
+impl Wrap for Broadcast<'_> {
+    fn inner(&self) -> &dyn Source {
+        &*self.inner
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {

@@ -44,6 +44,7 @@ pub(crate) mod tally;
 mod top;
 pub(crate) mod window;
 pub(crate) mod work;
+mod wrap;
 
 pub(crate) use eval::run;
 pub(crate) use select::text_of;

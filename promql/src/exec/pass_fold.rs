@@ -5,8 +5,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use model::Labels;
-
 use super::aggregate::{FEW_GROUPS, GROUPS_AT_ONCE, LEAST_VALUES, SMALL_GROUP, State};
 use super::column::Column;
 use super::fold::Part;
@@ -17,6 +15,7 @@ use super::shared::Shift;
 use super::sink::{Cluster, Member, Sink, clusters};
 use super::source::{Row, Source, Table};
 use super::work::{Aside, Work};
+use super::wrap::Wrap;
 use crate::engine::EngineError;
 
 /// The widest input; what its columns count and note is sorted by who is to hear of it.
@@ -28,17 +27,9 @@ struct Heard<'a> {
     classes: Vec<Mutex<Aside>>,
 }
 
-impl Source for Heard<'_> {
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.inner.labels(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.inner.distinct_unnamed()
+impl Wrap for Heard<'_> {
+    fn inner(&self) -> &dyn Source {
+        self.inner
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
@@ -130,7 +121,7 @@ impl Folding<'_, '_> {
         let mut column = work.take();
         for i in &cluster.series {
             work.shared.check()?;
-            self.widest.column(*i as usize, work, &mut column)?;
+            Source::column(&self.widest, *i as usize, work, &mut column)?;
             self.fold_one(*i, &column, &mut states, work)?;
         }
         work.give(column);

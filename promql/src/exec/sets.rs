@@ -7,6 +7,7 @@ use super::parallel;
 use super::signature::Signatures;
 use super::source::{Boxed, Clash, Source, Table, left_first, merged};
 use super::work::Work;
+use super::wrap::Wrap;
 use crate::engine::EngineError;
 use crate::parser::ast::{BinaryOp, VectorMatching};
 
@@ -71,29 +72,13 @@ struct Masked<'p> {
     keep: bool,
 }
 
-impl Source for Masked<'_> {
+impl Wrap for Masked<'_> {
+    fn inner(&self) -> &dyn Source {
+        &*self.inner
+    }
+
     fn is_silent(&self) -> bool {
         self.inner.is_silent()
-    }
-
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.inner.labels(i)
-    }
-
-    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        self.inner.label_value(i, name, with);
-    }
-
-    fn drops_name(&self, i: usize) -> bool {
-        self.inner.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.inner.distinct_unnamed()
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {

@@ -11,14 +11,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::Labels;
-
 use super::column::{Column, SharedHistogram};
 use super::eval::Evaluator;
 use super::grid::Grid;
 use super::parallel;
 use super::source::{Boxed, Source};
 use super::work::{Aside, Held, Work, too_many_samples};
+use super::wrap::Wrap;
 use crate::engine::EngineError;
 use crate::plan::{Node, Place, Shared};
 
@@ -177,29 +176,9 @@ pub(crate) struct Memo {
     aside: Aside,
 }
 
-impl Source for Handle<'_> {
-    fn len(&self) -> usize {
-        self.of.source.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.of.source.labels(i)
-    }
-
-    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        self.of.source.label_value(i, name, with);
-    }
-
-    fn drops_name(&self, i: usize) -> bool {
-        self.of.source.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.of.source.distinct_unnamed()
-    }
-
-    fn in_memory(&self) -> bool {
-        self.of.source.in_memory()
+impl Wrap for Handle<'_> {
+    fn inner(&self) -> &dyn Source {
+        &*self.of.source
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {
@@ -282,25 +261,9 @@ impl<'p> Kept<'p> {
     }
 }
 
-impl Source for Kept<'_> {
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    fn labels(&self, i: usize) -> Labels {
-        self.inner.labels(i)
-    }
-
-    fn label_value(&self, i: usize, name: &str, with: &mut dyn FnMut(&str)) {
-        self.inner.label_value(i, name, with);
-    }
-
-    fn drops_name(&self, i: usize) -> bool {
-        self.inner.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.inner.distinct_unnamed()
+impl Wrap for Kept<'_> {
+    fn inner(&self) -> &dyn Source {
+        &*self.inner
     }
 
     fn in_memory(&self) -> bool {

@@ -12,6 +12,7 @@ use model::{Labels, LabelsBuilder};
 use super::column::{Column, SharedHistogram};
 use super::parallel;
 use super::work::{Held, ROW_BYTES, Work, same_labelset};
+use super::wrap::Wrap;
 use crate::engine::EngineError;
 
 /// The label that holds a metric's type, with type-and-unit-labels.
@@ -252,9 +253,9 @@ pub(crate) fn unnamed_typed<'p>(inner: Boxed<'p>, clash: Clash, delayed: bool) -
     if distinct { out } else { merged(out, clash) }
 }
 
-impl Source for Unnamed<'_> {
-    fn len(&self) -> usize {
-        self.inner.len()
+impl Wrap for Unnamed<'_> {
+    fn inner(&self) -> &dyn Source {
+        &*self.inner
     }
 
     fn labels(&self, i: usize) -> Labels {
@@ -275,14 +276,6 @@ impl Source for Unnamed<'_> {
 
     fn drops_name(&self, i: usize) -> bool {
         self.delayed || self.inner.drops_name(i)
-    }
-
-    fn distinct_unnamed(&self) -> bool {
-        self.inner.distinct_unnamed()
-    }
-
-    fn in_memory(&self) -> bool {
-        self.inner.in_memory()
     }
 
     fn column(&self, i: usize, work: &mut Work<'_>, out: &mut Column) -> Result<(), EngineError> {

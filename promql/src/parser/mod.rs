@@ -9,7 +9,7 @@ mod duration;
 mod error;
 mod expr;
 mod json;
-mod lexer;
+pub mod lexer;
 mod modifier;
 pub(crate) mod number;
 mod operator;
@@ -17,7 +17,7 @@ mod pretty;
 mod print;
 mod selector;
 pub(crate) mod text;
-pub(crate) mod token;
+pub mod token;
 
 use model::{Labels, Matcher};
 
