@@ -55,7 +55,12 @@ pub(crate) fn run(
         selected.push(match read.selected {
             false => None,
             true => {
-                let series = querier.select(&read.matchers, &read.hints, &shared.cancel);
+                let select = || querier.select(&read.matchers, &read.hints, &shared.cancel);
+                // Many steps are worth the threads, a moment is not worth waking them.
+                let series = match shared.lease().filter(|_| !instant && shared.threads() > 1) {
+                    Some(threads) => threads.run(select),
+                    None => select(),
+                };
                 let series = series.map_err(|e| shared.expanding(e))?;
                 let bytes = size_of_val(series.newest()) as u64;
                 let held = shared.budget.hold_bytes(bytes);

@@ -4,6 +4,7 @@
 //! the series are added in their order whoever does it.
 
 use super::column::{Column, is_absent};
+use super::lanes::add_moderate;
 use model::kahan::Mean;
 
 /// Welford's running mean and squared distance.
@@ -144,8 +145,8 @@ impl<'a> Part<'a> {
 
 /// What [`model::kahan::Sum::plus`] does, for every step that has a value, without branches.
 fn add(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
-    if all_moderate(values) && all_moderate(sums) {
-        return add_moderate(sums, lost, values);
+    if add_moderate(sums, lost, values) {
+        return;
     }
     for ((sum, lost), v) in sums.iter_mut().zip(lost).zip(values) {
         let (s, v) = (*sum, *v);
@@ -157,24 +158,6 @@ fn add(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
         let skip = is_absent(v);
         *sum = if skip { s } else { started };
         *lost = if skip { *lost } else { more };
-    }
-}
-
-/// Whether every value is there, and none is so large that sums and differences of two overflow.
-fn all_moderate(values: &[f64]) -> bool {
-    values.iter().fold(true, |all, v| all & (v.abs() <= f64::MAX / 4.0))
-}
-
-/// The same where every step has such a value and such a sum. What rounding loses is exact whichever
-/// way it is found; this one needs no comparison.
-fn add_moderate(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
-    for ((sum, lost), v) in sums.iter_mut().zip(lost).zip(values) {
-        let (s, v) = (*sum, *v);
-        let t = s + v;
-        let part = t - s;
-        let more = *lost + ((s - (t - part)) + (v - part));
-        *sum = t;
-        *lost = more;
     }
 }
 

@@ -19,6 +19,7 @@ mod group;
 pub(crate) mod histogram;
 pub(crate) mod histogram_fold;
 mod info;
+mod lanes;
 mod map;
 mod matching;
 pub(crate) mod notes;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::column::{Column, SharedHistogram, histogram_weight, is_absent, sanitize};
 use super::grid::Grid;
+use super::lanes::rises;
 
 /// Samples of one series, floats and histograms apart, each ascending in time; no markers.
 #[derive(Clone, Debug, Default)]
@@ -99,19 +100,6 @@ impl Samples {
         let histograms: u64 = self.histograms.iter().map(|s| histogram_weight(&s.h)).sum();
         self.floats.len() as u64 + histograms
     }
-}
-
-/// Values between two looks whether all rose so far.
-const RISING_BLOCK: usize = 512;
-
-/// Whether all are numbers, and none is below the one before it: what counters mostly are, and what
-/// gauges show in their first few values not to be.
-fn rises(values: &[f64]) -> bool {
-    let rises =
-        |block: &[f64]| block.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
-    let starts = (0..values.len()).step_by(RISING_BLOCK);
-    let mut blocks = starts.map(|at| &values[at..values.len().min(at + RISING_BLOCK + 1)]);
-    values.first().is_none_or(|first| !first.is_nan()) && blocks.all(rises)
 }
 
 fn forget_hint(h: &SharedHistogram) -> SharedHistogram {

@@ -144,17 +144,33 @@ impl MergeQuerier {
         limit: usize,
         cancel: &CancelToken,
     ) -> Result<Arc<dyn Selection>, QueryError> {
-        let mut sources = Vec::with_capacity(found.len());
-        let mut lists = Vec::with_capacity(found.len());
-        for (source, ids) in found {
-            lists.push(in_label_order(&**source, Arc::unwrap_or_clone(ids), cancel)?);
-            sources.push(source.clone());
-        }
+        let sources: Vec<_> = found.iter().map(|(source, _)| (*source).clone()).collect();
         let mut selection = MergedSelection::new(sources.clone(), self.xor2);
-        let twins = match selection.is_disjoint() {
-            true => Twins::find(&sources, &mut lists),
-            false => Twins::default(),
+        let disjoint = selection.is_disjoint();
+        // Those still to be sorted are not looked for
+        // among twins.
+        let (mut lists, mut unsorted) = (Vec::with_capacity(found.len()), Vec::new());
+        for (at, (source, ids)) in found.into_iter().enumerate() {
+            let ids = Arc::unwrap_or_clone(ids);
+            match source.label_ordered() {
+                true => lists.push(ids),
+                false => {
+                    lists.push(Vec::new());
+                    unsorted.push((at, ids));
+                }
+            }
+        }
+        let sort = || -> Result<Vec<_>, QueryError> {
+            let sorted = unsorted
+                .into_iter()
+                .map(|(at, ids)| Ok((at, sources[at].sort_by_labels(ids, cancel)?)));
+            sorted.collect()
         };
+        let find = || if disjoint { Twins::find(&sources, &mut lists) } else { Twins::default() };
+        let (sorted, twins) = side_by_side(sort, find);
+        for (at, ids) in sorted? {
+            lists[at] = ids;
+        }
         let mut whole = Vec::new();
         let mut seen = vec![0; sources.len()];
         merge_series(&sources, lists, cancel, |_, parts| {
@@ -168,6 +184,17 @@ impl MergeQuerier {
             Ok::<bool, QueryError>(selection.series() < limit)
         })?;
         Ok(Arc::new(selection))
+    }
+}
+
+/// Does both, on two threads where this is one of a pool: storage has none of its own to ask with.
+fn side_by_side<A: Send, B: Send>(
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    match rayon::current_thread_index() {
+        Some(_) => rayon::join(a, b),
+        None => (a(), b()),
     }
 }
 

@@ -1,0 +1,72 @@
+//! Lanes: the loops that go through every value of every series, compiled a second time for
+//! processors with wider registers. What they compute is the same to the bit: no operation is fused
+//! or done in another order.
+#![allow(
+    unsafe_code,
+    reason = "measured on sums of rates of 7,120 series: twice the values a register, 4 % of the query"
+)]
+
+/// Values between two looks whether all rose so far.
+const RISING_BLOCK: usize = 512;
+
+/// Compiles a function once more, and takes the copy where the processor has what it needs.
+macro_rules! wide {
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)?, $plain:ident) => {
+        $(#[$doc])*
+        pub(crate) fn $name($($arg: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn wide($($arg: $type),*) $(-> $out)? {
+                    $plain($($arg),*)
+                }
+                if std::is_x86_feature_detected!("avx2") {
+                    // SAFETY: this processor has what the function was compiled for.
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            $plain($($arg),*)
+        }
+    };
+}
+
+wide!(
+    /// Whether all are numbers, and none is below the one before it: what counters mostly are, and
+    /// what gauges show in their first few values not to be.
+    rises(values: &[f64]) -> bool,
+    rises_plain
+);
+
+#[inline(always)]
+fn rises_plain(values: &[f64]) -> bool {
+    let rises =
+        |block: &[f64]| block.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
+    let starts = (0..values.len()).step_by(RISING_BLOCK);
+    let mut blocks = starts.map(|at| &values[at..values.len().min(at + RISING_BLOCK + 1)]);
+    values.first().is_none_or(|first| !first.is_nan()) && blocks.all(rises)
+}
+
+wide!(
+    /// Adds `values` to `sums` and what rounding loses to `lost`, where every value and every sum is
+    /// there and none is so large that sums and differences of two overflow; else does nothing and
+    /// says so. What rounding loses is exact whichever way it is found; this one needs no comparison.
+    add_moderate(sums: &mut [f64], lost: &mut [f64], values: &[f64]) -> bool,
+    add_moderate_plain
+);
+
+#[inline(always)]
+fn add_moderate_plain(sums: &mut [f64], lost: &mut [f64], values: &[f64]) -> bool {
+    let moderate = |all: bool, v: &f64| all & (v.abs() <= f64::MAX / 4.0);
+    if !values.iter().fold(true, moderate) || !sums.iter().fold(true, moderate) {
+        return false;
+    }
+    for ((sum, lost), v) in sums.iter_mut().zip(lost).zip(values) {
+        let (s, v) = (*sum, *v);
+        let t = s + v;
+        let part = t - s;
+        let more = *lost + ((s - (t - part)) + (v - part));
+        *sum = t;
+        *lost = more;
+    }
+    true
+}
