@@ -1,15 +1,21 @@
 //! Reading: what queries of a model test show, each of the ways to read compared with the others.
 
+use std::sync::LazyLock;
+
 use model::{Columns, Matcher, Querier, SelectHints, TimeRange};
 
 use super::model_test::{MINUTE, Store, labels};
 use super::*;
 
+/// Threads as those of a query, which selections are shared out to.
+static POOL: LazyLock<rayon::ThreadPool> =
+    LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+
 /// Everything that a query shows.
 pub(super) fn read(querier: &dyn Querier) -> Store {
     let any = Matcher::new(MatchOp::Regex, "i", ".+").unwrap();
-    let selection =
-        querier.select(&[any], &SelectHints::default(), &CancelToken::default()).unwrap();
+    let select = || querier.select(&[any], &SelectHints::default(), &CancelToken::default());
+    let selection = POOL.install(select).unwrap();
     let mut got = Store::new();
     for s in 0..selection.len() {
         let i: u64 = selection.labels(s).get("i").unwrap().parse().unwrap();
