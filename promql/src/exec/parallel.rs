@@ -128,7 +128,10 @@ pub(crate) fn map<'w, T: Sync, R: Send>(
     let forks: Vec<Work<'w>> = items.iter().map(|_| fork.fork()).collect();
     let one = |(item, mut helper): (&T, Work<'w>)| (f(item, &mut helper), helper);
     let results: Vec<(Result<R, EngineError>, Work<'w>)> = match shared.lease() {
-        Some(threads) => threads.run(|| items.par_iter().zip(forks).map(one).collect()),
+        // Item by item: nobody is left with several while others have nothing to do.
+        Some(threads) => {
+            threads.run(|| items.par_iter().zip(forks).with_max_len(1).map(one).collect())
+        }
         None => items.iter().zip(forks).map(one).collect(),
     };
     let mut out = Vec::with_capacity(items.len());
