@@ -224,7 +224,7 @@ impl Windows {
             return self.visit_even(&even, 0..self.grid.steps, cancel, tally, visit);
         }
         let mut patience = Patience { cancel, looked: 0 };
-        let (mut h_lo, mut h_hi) = (0, 0);
+        let (mut seen, mut h_lo, mut h_hi) = (0, 0, 0);
         let ts = &samples.timestamps[..];
         let hs = &samples.histograms[..];
         let (mut lo, mut hi) = self.edges(ts);
@@ -232,7 +232,7 @@ impl Windows {
             let (start, end) = self.range_at(step);
             let (from, to) =
                 (start.saturating_sub(self.before_ms), end.saturating_add(self.after_ms));
-            let (seen, h_seen) = (hi.at, h_hi);
+            let h_seen = h_hi;
             let (lo, hi) = (lo.move_to(ts, from), hi.move_to(ts, to));
             while h_hi < hs.len() && hs[h_hi].t <= to {
                 h_hi += 1;
@@ -240,11 +240,12 @@ impl Windows {
             while h_lo < h_hi && hs[h_lo].t <= from {
                 h_lo += 1;
             }
+            let new_floats = hi - seen.max(lo);
+            seen = hi;
             if lo == hi && h_lo == h_hi {
                 continue;
             }
-            let mut n = (hi - lo) as u64;
-            let mut new = (hi - seen.max(lo)) as u64;
+            let (mut n, mut new) = ((hi - lo) as u64, new_floats as u64);
             if h_lo < h_hi {
                 let weigh = |s: &[HistogramSample]| -> u64 {
                     s.iter().map(|s| histogram_weight(&s.h)).sum()

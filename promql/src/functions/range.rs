@@ -387,7 +387,12 @@ mod tests {
                     total += tally.total;
                 }
                 prop_assert_eq!(tally.total, total, "{}", name);
-                prop_assert!(tally.read <= total);
+                let windows = at(grid);
+                let seen = samples.timestamps.iter().filter(|t| {
+                    let mut ranges = (0..steps).map(|step| windows.range_at(step));
+                    ranges.any(|(start, end)| start < **t && **t <= end)
+                });
+                prop_assert_eq!(tally.read, seen.count() as u64, "{}", name);
             }
         }
     }
