@@ -1,6 +1,6 @@
 //! EncBuf: what appending Prometheus's integers and strings to a byte vector looks like.
 
-use super::zigzag;
+use super::{uvarint_len, zigzag};
 
 /// Appends numbers and strings in the forms [`DecBuf`](super::DecBuf) reads.
 pub trait EncBuf {
@@ -38,13 +38,7 @@ pub trait EncBuf {
     }
 
     /// An unsigned varint.
-    fn put_uvarint(&mut self, mut v: u64) {
-        while v >= 0x80 {
-            self.put_u8(v as u8 | 0x80);
-            v >>= 7;
-        }
-        self.put_u8(v as u8);
-    }
+    fn put_uvarint(&mut self, v: u64);
 
     /// A signed (zigzag) varint.
     fn put_varint(&mut self, v: i64) {
@@ -73,4 +67,28 @@ impl EncBuf for Vec<u8> {
     fn put_u8(&mut self, v: u8) {
         self.push(v);
     }
+
+    #[inline]
+    fn put_uvarint(&mut self, v: u64) {
+        if v >= 1 << 28 {
+            return put_long(self, v);
+        }
+        // Lengths vary, and guessing them wrong costs more than writing four bytes at all times.
+        let v = v as u32;
+        let groups =
+            (v & 0x7f) | ((v << 1) & 0x7f00) | ((v << 2) & 0x7f_0000) | ((v << 3) & 0x7f00_0000);
+        let len = uvarint_len(u64::from(v));
+        let more = 0x0080_8080 >> (8 * (4 - len));
+        let end = self.len() + len;
+        self.extend_from_slice(&(groups | more).to_le_bytes());
+        self.truncate(end);
+    }
+}
+
+fn put_long(out: &mut Vec<u8>, mut v: u64) {
+    while v >= 0x80 {
+        out.push(v as u8 | 0x80);
+        v >>= 7;
+    }
+    out.push(v as u8);
 }

@@ -14,6 +14,7 @@ mod section;
 mod series;
 mod symbols;
 mod toc;
+mod uses;
 mod writer;
 
 pub use damaged::{DamagedIndex, Walked};

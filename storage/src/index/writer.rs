@@ -3,7 +3,6 @@
 //! Memory: the symbols once, and for each label of each series eight bytes (value and series id,
 //! gathered by name, sorted by counting when the postings are written); nothing of the chunk lists.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use super::numbers::{LabelNumber, Numberer, label_symbols};
 use super::series::{self, ChunkMeta};
 use super::symbols::{SymbolError, SymbolSet};
 use super::toc::Toc;
+use super::uses::{self, LabelUses, Lists};
 use super::{MAGIC, SERIES_ALIGN, Version, offset_table, postings};
 use crate::encoding::{Crc32c, EncBuf, crc32c};
 use crate::file_error::FileError;
@@ -46,22 +46,13 @@ pub struct IndexWriter {
     symbols: SymbolSet,
     toc: Toc,
     series: Vec<u32>,
-    columns: Vec<Column>,
-    column_of: HashMap<u32, usize>,
+    uses: LabelUses,
     numberer: Numberer,
     last_labels: Vec<LabelNumber>,
-    /// The columns of the labels of the last series; neighbours share most names.
-    last_columns: Vec<usize>,
     last_chunk: u64,
     /// Of the entry being written, like the next one: length, and the rest.
     len: Vec<u8>,
     content: Vec<u8>,
-}
-
-/// The uses of one label name: the value's symbol, the id of the series.
-struct Column {
-    name: u32,
-    uses: Vec<(u32, u32)>,
 }
 
 /// One entry of the offset table to come; `None` is the list of all series.
@@ -92,11 +83,9 @@ impl IndexWriter {
             symbols,
             toc,
             series: Vec::new(),
-            columns: Vec::new(),
-            column_of: HashMap::new(),
+            uses: LabelUses::default(),
             numberer: Numberer::default(),
             last_labels: Vec::new(),
-            last_columns: Vec::new(),
             last_chunk: 0,
             len: Vec::new(),
             content: Vec::new(),
@@ -182,36 +171,14 @@ impl IndexWriter {
         (self.content, self.len) = (content, len);
         written?;
 
-        self.count(labels, id);
-        push(&mut self.series, id);
+        self.uses.add(labels, id);
+        uses::push(&mut self.series, id);
         self.last_labels.clear();
         self.last_labels.extend_from_slice(labels);
         if let Some(last) = chunks.last() {
             self.last_chunk = last.reference.0;
         }
         Ok(())
-    }
-
-    /// Notes the labels of a series for the postings.
-    fn count(&mut self, labels: &[LabelNumber], id: u32) {
-        for (at, label) in labels.iter().enumerate() {
-            let (name, value) = label_symbols(*label);
-            let known = self.last_columns.get(at).copied();
-            let column = match known.filter(|column| self.columns[*column].name == name) {
-                Some(column) => column,
-                None => {
-                    let columns = &mut self.columns;
-                    let column = *self.column_of.entry(name).or_insert_with(|| {
-                        columns.push(Column { name, uses: Vec::new() });
-                        columns.len() - 1
-                    });
-                    self.last_columns.truncate(at);
-                    self.last_columns.push(column);
-                    column
-                }
-            };
-            push(&mut self.columns[column].uses, (value, id));
-        }
     }
 
     fn text(&self, labels: &[LabelNumber]) -> Labels {
@@ -261,14 +228,13 @@ impl IndexWriter {
         self.put(&section)?;
         drop(all);
 
-        let mut columns = std::mem::take(&mut self.columns);
-        columns.sort_unstable_by_key(|c| c.name);
+        let columns = std::mem::take(&mut self.uses).into_columns();
         let mut lists = Lists::new(self.symbols.len());
         for column in columns {
             if let Some(reason) = cancel.reason() {
                 return Err(IndexWriteError::Cancelled(reason));
             }
-            lists.sort(&column.uses);
+            lists.sort(&column);
             for (value, ids) in lists.iter() {
                 let pair = Some((column.name, value));
                 listed.push(Listed { pair, offset: self.out.position() });
@@ -321,91 +287,5 @@ impl IndexWriter {
         let symbol = |i| self.symbols.get(i);
         let (name, value) = listed.pair.map_or(("", ""), |(n, v)| (symbol(n), symbol(v)));
         offset_table::write_entry(out, name, value, listed.offset);
-    }
-}
-
-/// Appends, growing by a quarter: these arrays are most of the memory of a compaction.
-fn push<T>(list: &mut Vec<T>, item: T) {
-    if list.len() == list.capacity() {
-        list.reserve_exact((list.len() / 4).max(64));
-    }
-    list.push(item);
-}
-
-/// Uses of one name sorted by value, those of a value as they came: counted, then put into their
-/// places.
-struct Lists {
-    /// By symbol: how many uses; while they are placed, where the next one goes; 0 in between.
-    places: Vec<u32>,
-    /// The values there are, ascending, each with the end of its ids.
-    values: Vec<(u32, u32)>,
-    ids: Vec<u32>,
-}
-
-impl Lists {
-    fn new(symbols: usize) -> Lists {
-        Lists { places: vec![0; symbols], values: Vec::new(), ids: Vec::new() }
-    }
-
-    /// Sorts `uses`, whose values are symbols.
-    fn sort(&mut self, uses: &[(u32, u32)]) {
-        self.values.clear();
-        for (value, _) in uses {
-            let count = &mut self.places[*value as usize];
-            if *count == 0 {
-                self.values.push((*value, 0));
-            }
-            *count += 1;
-        }
-        self.values.sort_unstable();
-        let mut end = 0;
-        for (value, ends) in &mut self.values {
-            let place = &mut self.places[*value as usize];
-            let start = end;
-            end += *place;
-            *place = start;
-            *ends = end;
-        }
-        self.ids.resize(uses.len(), 0);
-        for (value, id) in uses {
-            let place = &mut self.places[*value as usize];
-            self.ids[*place as usize] = *id;
-            *place += 1;
-        }
-        for (value, _) in &self.values {
-            self.places[*value as usize] = 0;
-        }
-    }
-
-    /// The values, ascending, with their ids.
-    fn iter(&self) -> impl Iterator<Item = (u32, &[u32])> {
-        let starts = std::iter::once(0).chain(self.values.iter().map(|(_, end)| *end));
-        self.values.iter().zip(starts).map(|((value, end), start)| {
-            (*value, self.ids.get(start as usize..*end as usize).unwrap_or_default())
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn counting_sorts(columns in prop::collection::vec(prop::collection::vec(0u32..20, 0..50), 1..4)) {
-            let mut lists = Lists::new(20);
-            for values in columns {
-                let uses: Vec<(u32, u32)> = values.into_iter().zip(7..).collect();
-                lists.sort(&uses);
-                let mut sorted = uses;
-                sorted.sort_unstable();
-                let got: Vec<(u32, u32)> =
-                    lists.iter().flat_map(|(v, ids)| ids.iter().map(move |id| (v, *id))).collect();
-                prop_assert_eq!(got, sorted);
-                prop_assert!(lists.iter().all(|(_, ids)| !ids.is_empty()));
-            }
-        }
     }
 }
