@@ -197,6 +197,27 @@ mod tests {
         }
 
         #[test]
+        fn varints_are_written_with_as_few_bytes_as_it_takes(
+            three in any::<[u64; 3]>(), shifts in [0u32..64, 0u32..64, 32u32..64],
+        ) {
+            let three = [0, 1, 2].map(|at: usize| three[at] >> shifts[at]);
+            let mut want = Vec::new();
+            for mut v in three {
+                while v >= 0x80 {
+                    want.push(v as u8 | 0x80);
+                    v >>= 7;
+                }
+                want.push(v as u8);
+            }
+            let mut bytes = Vec::new();
+            bytes.put_uvarints(three);
+            prop_assert_eq!(&bytes, &want);
+            bytes.clear();
+            three.into_iter().for_each(|v| bytes.put_uvarint(v));
+            prop_assert_eq!(&bytes, &want);
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
             let mut d = DecBuf::new(&bytes);
             let _ = (d.uvarint(), d.uvarint_str(), d.varint(), d.be16(), d.uvarint32(), d.be32());

@@ -40,6 +40,9 @@ pub trait EncBuf {
     /// An unsigned varint.
     fn put_uvarint(&mut self, v: u64);
 
+    /// Three unsigned varints.
+    fn put_uvarints(&mut self, three: [u64; 3]);
+
     /// A signed (zigzag) varint.
     fn put_varint(&mut self, v: i64) {
         self.put_uvarint(zigzag(v));
@@ -70,19 +73,35 @@ impl EncBuf for Vec<u8> {
 
     #[inline]
     fn put_uvarint(&mut self, v: u64) {
-        if v >= 1 << 28 {
-            return put_long(self, v);
-        }
-        // Lengths vary, and guessing them wrong costs more than writing four bytes at all times.
-        let v = v as u32;
-        let groups =
-            (v & 0x7f) | ((v << 1) & 0x7f00) | ((v << 2) & 0x7f_0000) | ((v << 3) & 0x7f00_0000);
-        let len = uvarint_len(u64::from(v));
-        let more = 0x0080_8080 >> (8 * (4 - len));
+        let Some((bytes, len)) = short(v) else { return put_long(self, v) };
         let end = self.len() + len;
-        self.extend_from_slice(&(groups | more).to_le_bytes());
+        self.extend_from_slice(&bytes.to_le_bytes());
         self.truncate(end);
     }
+
+    #[inline]
+    fn put_uvarints(&mut self, three: [u64; 3]) {
+        let [Some(a), Some(b), Some(c)] = three.map(short) else {
+            return three.into_iter().for_each(|v| self.put_uvarint(v));
+        };
+        let bytes = u128::from(a.0)
+            | (u128::from(b.0) << (8 * a.1))
+            | (u128::from(c.0) << (8 * (a.1 + b.1)));
+        let end = self.len() + a.1 + b.1 + c.1;
+        self.extend_from_slice(&bytes.to_le_bytes());
+        self.truncate(end);
+    }
+}
+
+/// The bytes of a varint of up to four, the first one lowest, and how many they are. Lengths vary:
+/// guessing them wrong would cost more than making all four.
+#[inline]
+fn short(v: u64) -> Option<(u32, usize)> {
+    let v = u32::try_from(v).ok().filter(|v| *v < 1 << 28)?;
+    let groups =
+        (v & 0x7f) | ((v << 1) & 0x7f00) | ((v << 2) & 0x7f_0000) | ((v << 3) & 0x7f00_0000);
+    let len = uvarint_len(u64::from(v));
+    Some((groups | (0x0080_8080 >> (8 * (4 - len))), len))
 }
 
 fn put_long(out: &mut Vec<u8>, mut v: u64) {

@@ -10,7 +10,7 @@ use super::numbers::{LabelNumber, label_symbols};
 use super::section::{self, corrupt};
 use super::{IndexCorruption, SERIES_ALIGN, Version};
 use crate::chunk::ChunkRef;
-use crate::encoding::{DecBuf, DecodeError, EncBuf};
+use crate::encoding::{DecBuf, DecodeError, EncBuf, zigzag};
 
 /// One chunk of a series as the index knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +162,9 @@ pub(super) fn write_content(out: &mut Vec<u8>, labels: &[LabelNumber], chunks: &
                 out.put_uvarint(chunk.reference.0);
             }
             Some(last) => {
-                out.put_uvarint(chunk.range.min.wrapping_sub(last.range.max) as u64);
-                out.put_uvarint(span);
-                out.put_varint(chunk.reference.0.wrapping_sub(last.reference.0) as i64);
+                let gap = chunk.range.min.wrapping_sub(last.range.max) as u64;
+                let on = zigzag(chunk.reference.0.wrapping_sub(last.reference.0) as i64);
+                out.put_uvarints([gap, span, on]);
             }
         }
         last = Some(chunk);

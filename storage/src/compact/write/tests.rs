@@ -289,7 +289,8 @@ fn a_chunk_with_a_wrong_checksum_is_not_passed_on() {
         file.write_all_at(&bytes, 0).unwrap();
         let block = Block::open(&*fs, Path::new("/in")).unwrap();
         let meta = block.meta().clone();
-        for block in [block.read_ahead(&fs, Caching::Uncached), block] {
+        let ahead = [Caching::Cached, Caching::Uncached].map(|c| block.read_ahead(&fs, c));
+        for block in ahead.into_iter().chain([block]) {
             let error = rewrite(&fs, &[Arc::new(block)], meta.clone()).unwrap_err();
             assert!(error.is_corruption(), "{error}");
             assert!(error.to_string().contains("/in/chunks/000001"), "{error}");
