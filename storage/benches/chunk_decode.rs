@@ -1,15 +1,19 @@
 //! Nanoseconds a sample of decoding and encoding float chunks: generated ones, tidy and jittered,
 //! and those of the golden blocks where the shared data is there. Medians of five runs, beside them
-//! the quickest slice of any run, which tells more on a busy machine.
+//! the quickest slice of any run, which tells more on a busy machine. Beside the decoder an iterator
+//! over single samples, which every chunk is read with as well: both see the same samples.
 //! `cargo bench -p storage --bench chunk_decode [-- BLOCK]`: with a block, its chunks only.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+mod sample_iterator;
 
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use model::{Columns, TimeRange};
+use sample_iterator::SampleIterator;
 use storage::chunk::cut::SAMPLES_PER_CHUNK;
 use storage::chunk::{self, ChunkEncoder, ChunkRef, Encoding};
 use storage::chunkfile::{HEADER_SIZE, Reader};
@@ -113,11 +117,33 @@ fn times<T>(all: &[T], samples: usize, mut run: impl FnMut(&[T])) -> Times {
     Times { median: middle(&mut runs), best }
 }
 
-fn decode_times(encoding: Encoding, chunks: &[Vec<u8>], samples: usize) -> Times {
+/// Times of the decoder and of the iterator over single samples, which read the same.
+fn beside_iterator(chunks: &[&[u8]], samples: usize) -> (Times, Times) {
+    for data in chunks {
+        let mut out = Columns::default();
+        assert!(chunk::decode(Encoding::Xor as u8, data, TimeRange::ALL, &mut out).is_ok());
+        let values = out.floats.iter().map(|v| v.to_bits());
+        let decoded = out.timestamps.iter().copied().zip(values);
+        assert!(SampleIterator::new(data).map(|(t, v)| (t, v.to_bits())).eq(decoded));
+    }
+    let iterated = times(chunks, samples, |slice| {
+        for data in slice {
+            let mut sums = (0i64, 0.0);
+            for (t, v) in SampleIterator::new(data) {
+                sums = (sums.0.wrapping_add(t), sums.1 + v);
+            }
+            black_box(sums);
+        }
+    });
+    (decode_times(Encoding::Xor, chunks, samples), iterated)
+}
+
+fn decode_times<T: AsRef<[u8]>>(encoding: Encoding, chunks: &[T], samples: usize) -> Times {
     let mut out = Columns::default();
     times(chunks, samples, |slice| {
         for data in slice {
             out.clear();
+            let data = data.as_ref();
             let decoded = chunk::decode(encoding as u8, data, TimeRange::ALL, &mut out);
             assert!(decoded.is_ok());
             black_box(&out);
@@ -132,17 +158,16 @@ fn golden() -> Vec<PathBuf> {
     blocks.map(|block| block.path()).collect()
 }
 
-/// The XOR chunks of some blocks, and their samples.
-fn stored(blocks: &[PathBuf]) -> (Vec<Vec<u8>>, usize) {
+/// The XOR chunks of some blocks, where they lie, and their samples.
+fn stored(readers: &[Reader]) -> (Vec<&[u8]>, usize) {
     let (mut chunks, mut samples) = (Vec::new(), 0);
-    for block in blocks {
-        let Ok(reader) = Reader::open(&RealFs, &block.join("chunks")) else { continue };
+    for reader in readers {
         let mut offset = HEADER_SIZE as u32;
         while let Ok(stored) = reader.chunk(ChunkRef::new(0, offset)) {
             offset = stored.end;
             if stored.encoding == Encoding::Xor as u8 {
                 samples += chunk::num_samples(stored.encoding, stored.data).unwrap_or(0);
-                chunks.push(stored.data.to_vec());
+                chunks.push(stored.data);
             }
         }
     }
@@ -164,10 +189,15 @@ fn measure(name: &str, encoding: Encoding, samples: &[Vec<(i64, f64)>]) {
 fn main() {
     let given = std::env::args().skip(1).find(|a| !a.starts_with("--")).map(PathBuf::from);
     let one_only = given.is_some();
-    let (chunks, all) = stored(&given.map_or_else(golden, |block| vec![block]));
+    let blocks = given.map_or_else(golden, |block| vec![block]);
+    let open = |block: &PathBuf| Reader::open(&RealFs, &block.join("chunks")).ok();
+    let readers: Vec<Reader> = blocks.iter().filter_map(open).collect();
+    let (chunks, all) = stored(&readers);
     if chunks.len() >= SLICE {
-        let decode = decode_times(Encoding::Xor, &chunks, all);
+        let (decode, iterated) = beside_iterator(&chunks, all);
         println!("Xor stored, {} chunks: decode {decode}", chunks.len());
+        let ratio = iterated.median / decode.median;
+        println!("the same, sample by sample: {iterated}, ratio {ratio:.2}");
     }
     if one_only {
         return;

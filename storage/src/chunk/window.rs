@@ -139,7 +139,7 @@ impl ReadWindow {
     }
 }
 
-/// A window as the loops over many samples want it. The bits of a value that stand behind three
+/// A window as the loops over many samples want it. The bits of a value that stand behind a few
 /// bits of control are brought to their place by one shift and one mask.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FastWindow {
@@ -148,26 +148,27 @@ pub(super) struct FastWindow {
     mask: u64,
     /// Control and value, in bits.
     pub(super) advance: usize,
-    /// The control bits, or what no three bits are where the shift cannot be done.
+    /// The control bits, or what no bits of control are where the shift cannot be done.
     pub(super) control: u64,
 }
 
 /// Bits of a sample's control: time step and old window.
-const CONTROL_BITS: u32 = 3;
+pub(super) const CONTROL_BITS: u32 = 3;
 /// Bits that say a window: leading zeros and width.
-const WINDOW_BITS: u32 = 11;
+pub(super) const WINDOW_BITS: u32 = 11;
 
 impl FastWindow {
-    /// `control`: the three bits in front of a value that fits its window.
+    /// `bits` of control, which are `control` in front of a value that fits its window. Both stand
+    /// in a peeked word, `skipped` bits of which are gone.
     #[inline(always)]
-    pub(super) fn new(window: ReadWindow, control: u64) -> FastWindow {
+    pub(super) fn new(window: ReadWindow, bits: u32, skipped: u32, control: u64) -> FastWindow {
         let ReadWindow { width, trailing } = window;
         let leading = 64 - width - trailing;
-        let can = leading >= CONTROL_BITS && CONTROL_BITS + width <= PEEK_BITS;
+        let can = leading >= bits && skipped + bits + width <= PEEK_BITS;
         FastWindow {
-            shift: leading.wrapping_sub(CONTROL_BITS) & 63,
+            shift: leading.wrapping_sub(bits) & 63,
             mask: u64::MAX >> (64 - width) << trailing,
-            advance: (CONTROL_BITS + width) as usize,
+            advance: (bits + width) as usize,
             control: if can { control } else { u64::MAX },
         }
     }
@@ -183,6 +184,22 @@ impl FastWindow {
     pub(super) fn fits_behind(self, skipped: usize) -> bool {
         self.control != u64::MAX && skipped + self.advance <= PEEK_BITS as usize
     }
+}
+
+/// The window that is opened behind `bits` of control at the top of `word`, `skipped` bits of which
+/// are gone, and the bits that changed. `None` = not all of it is in sight, or it is none.
+#[inline(always)]
+pub(super) fn opened_behind(word: u64, bits: u32, skipped: u32) -> Option<(ReadWindow, u64)> {
+    let most = PEEK_BITS - skipped - bits - WINDOW_BITS;
+    let leading = (word << bits >> 59) as u32;
+    let width = (word << bits >> 53) as u32 & 0x3f;
+    let trailing = 64u32.wrapping_sub(leading).wrapping_sub(width);
+    if width.wrapping_sub(1) >= most || trailing > 63 {
+        std::hint::cold_path();
+        return None;
+    }
+    let xor = word << (bits + WINDOW_BITS) >> (64 - width) << trailing;
+    Some((ReadWindow { width, trailing }, xor))
 }
 
 /// Reads the value after `value`. Whether the bits existed is for the caller to check.

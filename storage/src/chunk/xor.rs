@@ -3,10 +3,10 @@
 
 use model::Columns;
 
-use super::run::{self, Form, Position, RUN, Source, Stop, Values};
-use super::window::{self, FastWindow, WriteWindow};
+use super::run::{self, Form, Position, RUN, Samples, Source, Stop};
+use super::window::{self, FastWindow, ReadWindow, WriteWindow};
 use super::{ChunkError, Encoding};
-use crate::encoding::{BitReader, BitSink, BitWriter, DecBuf};
+use crate::encoding::{BitReader, BitSink, BitWriter, DecBuf, short_uvarint, unzigzag};
 
 /// Bytes of the sample count in front of the bits.
 pub const HEADER_SIZE: usize = 2;
@@ -37,7 +37,8 @@ impl XorState {
     /// count that they take: what is needed to go on writing where someone else stopped. The samples
     /// are left in `columns`, which are empty before.
     pub fn resume(data: &[u8], columns: &mut Columns) -> Result<(XorState, usize), ChunkError> {
-        let end = decode_run(data, columns)?;
+        let mut end = Position::START;
+        decode_run(data, columns, &mut end)?;
         let Some(&t) = columns.timestamps.last() else { return Ok((XorState::default(), 0)) };
         let state = XorState {
             t,
@@ -180,97 +181,84 @@ impl XorEncoder {
     pub const ENCODING: u8 = Encoding::Xor as u8;
 }
 
-/// The three bits in front of a value in the old window, the time step being as before.
-const SAME_WINDOW: u64 = 0b010;
-/// The three bits in front of a new window.
-const NEW_WINDOW: u64 = 0b011;
-
-/// Appends all samples of `data` to `out`; on an error some of them. The distance in time of two
-/// samples, if it is the same for all.
+/// Appends all samples of `data` to `out`; on an error none. The distance in time of two samples,
+/// if it is the same for all.
 pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<Option<i64>, ChunkError> {
-    decode_run(data, out).map(|end| end.regular.then_some(end.delta))
+    let mut at = Position::START;
+    decode_run(data, out, &mut at)?;
+    Ok(at.regular.then_some(at.delta))
 }
 
-/// Decodes all samples. Where decoding stopped, in bits behind the count.
-fn decode_run(data: &[u8], out: &mut Columns) -> Result<Position, ChunkError> {
+/// Decodes all samples. `at` is then where decoding stopped, in bits behind the count.
+#[inline]
+fn decode_run(data: &[u8], out: &mut Columns, at: &mut Position) -> Result<(), ChunkError> {
     let (count, bits) = data.split_first_chunk::<HEADER_SIZE>().ok_or(ChunkError::Truncated)?;
     let count = usize::from(u16::from_be_bytes(*count));
     // A sample takes two bits at least: what cannot be there is not allocated either.
     if count > bits.len() * 4 {
         return Err(ChunkError::Truncated);
     }
-    let (at, first) = first_samples(bits, count)?;
-    run::decode::<Xor>(bits, count, at, first, out)
+    run::decode::<Xor>(bits, count, out, at)
 }
 
-/// The first two samples, or as many as there are, and their values.
+/// Time, value and time step of the first two samples (of at least two), and the bytes they take,
+/// where none of their numbers is unusually long.
 #[inline(always)]
-fn first_samples(bits: &[u8], count: usize) -> Result<(Position, [u64; 2]), ChunkError> {
-    let mut at = Position::START;
+fn usual_start(bits: &[u8]) -> Option<(i64, u64, i64, usize)> {
+    let (t, n) = short_uvarint(bits)?;
+    let rest = bits.get(n..)?;
+    let (value, rest) = rest.split_first_chunk::<8>()?;
+    let (delta, m) = short_uvarint(rest)?;
+    Some((unzigzag(t), u64::from_be_bytes(*value), delta as i64, n + 8 + m))
+}
+
+/// The same, of any numbers, and of the first sample when there is one.
+#[cold]
+#[inline(never)]
+fn any_start(bits: &[u8], count: usize) -> Result<(i64, u64, i64, usize), ChunkError> {
     if count == 0 {
-        return Ok((at, [0; 2]));
+        return Ok((0, 0, 0, 0));
     }
     let mut head = DecBuf::new(bits);
-    at.t = head.varint()?;
-    at.value = head.be64()?;
-    let first = at.value;
-    if count > 1 {
-        at.delta = head.uvarint()? as i64;
-    }
-    at.pos = (bits.len() - head.len()) * 8;
-    if count > 1 {
-        let mut r = BitReader::at(bits, at.pos);
-        window::read(&mut r, &mut at.value, &mut at.window)?;
-        at.pos = r.position();
-    }
-    Ok((at, [first, at.value]))
+    let t = head.varint()?;
+    let value = head.be64()?;
+    let delta = if count > 1 { head.uvarint()? as i64 } else { 0 };
+    Ok((t, value, delta, bits.len() - head.len()))
 }
 
-/// The loops of this encoding.
+/// The encoding's own.
 struct Xor;
 
 impl Form for Xor {
-    /// One branch a form, which is predicted well, and a run of unchanged samples taken at once.
+    const SAME: u64 = 0b010;
+    const OPENS: u64 = 0b011;
+    const UNCHANGED: u32 = 2;
+    const STALE: Option<u64> = None;
+
     #[inline(always)]
-    fn regular<S: Source>(
-        source: S,
-        at: &mut Position,
-        values: &mut Values<'_>,
-    ) -> Result<Stop, ChunkError> {
-        let count = values.count();
-        let Position { mut value, mut window, mut pos, .. } = *at;
-        let mut fast = FastWindow::new(window, SAME_WINDOW);
-        let stop = loop {
-            if values.len() >= count {
-                break Stop::Done;
-            }
-            let Some(word) = source.word(pos) else { break Stop::End };
-            if word >> 61 == fast.control {
-                value ^= fast.xor(word);
-                values.push(value);
-                // A word shows two samples of a narrow window.
-                let next = word << fast.advance;
-                let two = next >> 61 == SAME_WINDOW && fast.fits_behind(fast.advance);
-                pos += fast.advance;
-                if two && values.len() < count {
-                    value ^= fast.xor(next);
-                    values.push(value);
-                    pos += fast.advance;
-                }
-            } else if word >> 62 == 0 {
-                let run = (word.leading_zeros() as usize / 2).min(RUN).min(count - values.len());
-                values.repeat(run, value);
-                pos += 2 * run;
-            } else if word >> 63 == 0 {
-                value ^= window.read(source, &mut pos, word, word >> 61 == NEW_WINDOW)?;
-                fast = FastWindow::new(window, SAME_WINDOW);
-                values.push(value);
-            } else {
-                break Stop::Irregular;
-            }
+    fn first(bits: &[u8], count: usize, at: &mut Position) -> Result<[u64; 2], ChunkError> {
+        let usual = if count > 1 { usual_start(bits) } else { None };
+        let (t, first, delta, bytes) = match usual {
+            Some(usual) => usual,
+            None => any_start(bits, count)?,
         };
-        (at.value, at.window, at.pos) = (value, window, pos);
-        Ok(stop)
+        (at.t, at.delta, at.value, at.pos) = (t, delta, first, bytes * 8);
+        if count > 1 {
+            let word = BitReader::at(bits, at.pos).peek();
+            let opened = if word >> 62 == 0b11 { window::opened_behind(word, 2, 0) } else { None };
+            if word >> 63 == 0 {
+                at.pos += 1;
+            } else if let Some((window, xor)) = opened {
+                at.value ^= xor;
+                at.window = window;
+                at.pos += (2 + window::WINDOW_BITS + window.width) as usize;
+            } else {
+                let mut r = BitReader::at(bits, at.pos);
+                window::read(&mut r, &mut at.value, &mut at.window)?;
+                at.pos = r.position();
+            }
+        }
+        Ok([first, at.value])
     }
 
     /// The 14-bit delta of deltas that jittered scrapes are full of has its own predicted branch with
@@ -279,63 +267,116 @@ impl Form for Xor {
     fn any<S: Source>(
         source: S,
         at: &mut Position,
-        times: &mut [i64],
-        values: &mut Values<'_>,
+        to: &mut Samples<'_>,
     ) -> Result<Stop, ChunkError> {
-        let count = values.count().min(times.len());
+        let mut out = to.take();
+        let count = out.count();
         let Position { mut t, mut delta, mut value, mut window, mut pos, .. } = *at;
-        let mut fast = FastWindow::new(window, SAME_WINDOW);
-        // Whether a value in it can be read without another look.
-        let mut near = fast.fits_behind(DOD_BITS);
-        let stop = loop {
-            let i = values.len();
-            if i >= count {
-                break Stop::Done;
+        let mut fast = fast_behind_dod(window);
+        let stop = 'all: loop {
+            if out.len() >= count {
+                break 'all Stop::Done;
             }
-            let Some(word) = source.word(pos) else { break Stop::End };
-            // The position of the bit in front of the value's control, and the bits from there.
-            let (value_at, form) = if word >> 62 == 0b10 {
-                delta = delta.wrapping_add(signed(word << 2 >> 50, 14));
-                (pos + DOD_BITS, word << DOD_BITS)
-            } else if word >> 63 == 0 {
+            // The bits of a sample with another delta of deltas.
+            let word = loop {
+                let Some(word) = source.word(pos) else { break 'all Stop::End };
+                if word as i64 >= TEN_BELOW {
+                    break word;
+                }
+                delta = delta.wrapping_add(signed(word << 2 >> (64 - DOD_WIDTH), DOD_WIDTH));
+                t = t.wrapping_add(delta);
+                let form = word << DOD_BITS;
+                if (form as i64) < fast.below {
+                    value ^= fast.window.xor(form);
+                    pos += DOD_BITS + fast.window.advance;
+                } else if form >> 63 == 0 {
+                    pos += DOD_BITS + 1;
+                } else {
+                    (value, pos) = changed(source, pos + DOD_BITS, form, value, &mut window)?;
+                    fast = fast_behind_dod(window);
+                }
+                out.push(t, value);
+                if out.len() >= count {
+                    break 'all Stop::Done;
+                }
+            };
+            std::hint::cold_path();
+            let form = if word >> 63 == 0 {
                 if word >> (64 - LONG_RUN) == 0 {
-                    let run = (word.leading_zeros() as usize / 2).min(RUN).min(count - i);
-                    t = run::steps(&mut times[i..i + run], t, delta);
-                    values.repeat(run, value);
+                    let run = (word.leading_zeros() as usize / 2).min(RUN).min(count - out.len());
+                    (out, t) = out.with_steps(run, t, delta, value);
                     pos += 2 * run;
                     continue;
                 }
-                (pos, word)
+                pos += 1;
+                word << 1
             } else {
                 let (dod, bits) = wide_dod(source, pos);
                 delta = delta.wrapping_add(dod);
-                pos += bits - 1;
-                (pos, source.peek(pos))
+                pos += bits;
+                source.peek(pos)
             };
-            pos = value_at;
-            let control = form << 1 >> 62;
-            if near && control == 0b10 {
-                value ^= fast.xor(form);
-                pos += fast.advance;
-            } else if control < 0b10 {
-                pos += 2;
-            } else {
-                let word = source.peek(pos);
-                value ^= window.read(source, &mut pos, word, control == 0b11)?;
-                fast = FastWindow::new(window, SAME_WINDOW);
-                near = fast.fits_behind(DOD_BITS);
-            }
             t = t.wrapping_add(delta);
-            times[i] = t;
-            values.push(value);
+            if form >> 63 == 0 {
+                pos += 1;
+            } else if (form as i64) < fast.below {
+                value ^= fast.window.xor(form);
+                pos += fast.window.advance;
+            } else {
+                (value, pos) = changed(source, pos, form, value, &mut window)?;
+                fast = fast_behind_dod(window);
+            }
+            out.push(t, value);
         };
+        *to = out;
         (at.t, at.delta, at.value, at.window, at.pos) = (t, delta, value, window, pos);
         Ok(stop)
     }
 }
 
-/// Bits of a delta of deltas of 14 bits, less the one before the value's control.
-const DOD_BITS: usize = 15;
+/// The value after `value`, its two bits of control at `pos` and at the top of `form`, of which
+/// [`DOD_BITS`] may be gone; and the position behind it.
+#[inline(always)]
+fn changed<S: Source>(
+    source: S,
+    pos: usize,
+    form: u64,
+    value: u64,
+    window: &mut ReadWindow,
+) -> Result<(u64, usize), ChunkError> {
+    let opened =
+        if form >> 62 == 0b11 { window::opened_behind(form, 2, DOD_BITS as u32) } else { None };
+    if let Some((opened, xor)) = opened {
+        *window = opened;
+        return Ok((value ^ xor, pos + (2 + window::WINDOW_BITS + opened.width) as usize));
+    }
+    // As if there were a bit for the time in front.
+    let (xor, pos, read) = run::read_rare(source, pos - 1, form >> 62 == 0b11, *window)?;
+    *window = read;
+    Ok((value ^ xor, pos))
+}
+
+/// A window for values behind a delta of deltas of 14 bits.
+#[derive(Clone, Copy)]
+struct BehindDod {
+    window: FastWindow,
+    /// Bits of which a value in the window is at the top are less than that, as numbers with a sign;
+    /// none are where the value may not lie in the word.
+    below: i64,
+}
+
+#[inline(always)]
+fn fast_behind_dod(window: ReadWindow) -> BehindDod {
+    let window = FastWindow::new(window, 2, DOD_BITS as u32, 0b10);
+    BehindDod { window, below: if window.control == 0b10 { TEN_BELOW } else { i64::MIN } }
+}
+
+/// What begins with the bits `10` is less, as a number with a sign: one comparison.
+const TEN_BELOW: i64 = 0b11 << 62;
+/// Bits of the usual delta of deltas, ...
+const DOD_WIDTH: u32 = 14;
+/// ... and with its prefix.
+const DOD_BITS: usize = DOD_WIDTH as usize + 2;
 /// Zero bits that show a run worth a call among samples at different distances.
 const LONG_RUN: u32 = 16;
 

@@ -5,9 +5,9 @@
 use model::Columns;
 use model::value::STALE_NAN_BITS;
 
-use super::run::{self, Form, Position, RUN, Source, Stop, Values};
+use super::run::{self, Form, Position, RUN, Samples, Source, Stop};
 use super::start_time::{StartReader, StartWriter};
-use super::window::{FastWindow, ReadWindow, WriteWindow, put};
+use super::window::{CONTROL_BITS, FastWindow, ReadWindow, WriteWindow, put};
 use super::{ChunkError, Encoding};
 use crate::encoding::{BitReader, BitSink, BitWriter};
 
@@ -55,7 +55,8 @@ impl Xor2Encoder {
     /// Goes on with a chunk written before.
     pub fn resume(data: Vec<u8>) -> Result<Xor2Encoder, ChunkError> {
         let mut columns = Columns::default();
-        let (end, start) = decode_run(&data, &mut columns)?;
+        let mut end = Position::START;
+        let start = decode_run(&data, &mut columns, &mut end)?;
         let Some(&t) = columns.timestamps.last() else { return Ok(Xor2Encoder::new()) };
         Ok(Xor2Encoder {
             t,
@@ -163,20 +164,26 @@ impl Xor2Encoder {
 }
 
 /// Three bits of a sample whose time step is as before: its value in the old window, ...
-const SAME_WINDOW: u64 = 0b100;
+const SAME: u64 = 0b100;
 /// ... or in a new one.
-const NEW_WINDOW: u64 = 0b101;
+const OPENS: u64 = 0b101;
 /// Five bits: a staleness marker, the time step as before.
 const STALE: u64 = 0b11111;
 
-/// Appends all samples of `data` to `out`; on an error some of them. The distance in time of two
-/// samples, if it is the same for all.
+/// Appends all samples of `data` to `out`; on an error some of them, if they have start times. The
+/// distance in time of two samples, if it is the same for all.
 pub(super) fn decode(data: &[u8], out: &mut Columns) -> Result<Option<i64>, ChunkError> {
-    decode_run(data, out).map(|(at, _)| at.regular.then_some(at.delta))
+    let mut at = Position::START;
+    decode_run(data, out, &mut at)?;
+    Ok(at.regular.then_some(at.delta))
 }
 
-/// Decodes all samples. Where decoding stopped, in bits behind the header.
-fn decode_run(data: &[u8], out: &mut Columns) -> Result<(Position, StartReader), ChunkError> {
+/// Decodes all samples. `at` is then where decoding stopped, in bits behind the header.
+fn decode_run(
+    data: &[u8],
+    out: &mut Columns,
+    at: &mut Position,
+) -> Result<StartReader, ChunkError> {
     let (header, bits) = data.split_first_chunk::<HEADER_SIZE>().ok_or(ChunkError::Truncated)?;
     let count = usize::from(u16::from_be_bytes([header[0], header[1]]));
     let mut start = StartReader::new(header[2]);
@@ -184,26 +191,12 @@ fn decode_run(data: &[u8], out: &mut Columns) -> Result<(Position, StartReader),
     if count > bits.len() * 8 {
         return Err(ChunkError::Truncated);
     }
-    let at = if start.any() && count > 0 {
-        with_starts(bits, count, &mut start, out)?
+    if start.any() && count > 0 {
+        *at = with_starts(bits, count, &mut start, out)?;
     } else {
-        let (at, first) = first_samples(bits, count)?;
-        run::decode::<Xor2>(bits, count, at, first, out)?
-    };
-    Ok((at, start))
-}
-
-/// The first two samples, or as many as there are, of a chunk without start times; their values.
-#[inline(always)]
-fn first_samples(bits: &[u8], count: usize) -> Result<(Position, [u64; 2]), ChunkError> {
-    let mut at = Position::START;
-    let mut values = [0; 2];
-    let mut r = BitReader::new(bits);
-    for (i, to) in values.iter_mut().enumerate().take(count) {
-        *to = read_sample(&mut r, &mut at, i)?;
+        run::decode::<Xor2>(bits, count, out, at)?;
     }
-    at.pos = r.position();
-    Ok((at, values))
+    Ok(start)
 }
 
 /// Samples with start times, one after the other.
@@ -254,67 +247,44 @@ fn read_sample(r: &mut BitReader<'_>, at: &mut Position, i: usize) -> Result<u64
     }
 }
 
-/// The loops of this encoding.
+/// The window for values behind three bits of control.
+#[inline(always)]
+fn fast_window(window: ReadWindow) -> FastWindow {
+    FastWindow::new(window, CONTROL_BITS, 0, SAME)
+}
+
+/// The encoding's own.
 struct Xor2;
 
 impl Form for Xor2 {
+    const SAME: u64 = SAME;
+    const OPENS: u64 = OPENS;
+    const UNCHANGED: u32 = 1;
+    const STALE: Option<u64> = Some(STALE);
+
     #[inline(always)]
-    fn regular<S: Source>(
-        source: S,
-        at: &mut Position,
-        values: &mut Values<'_>,
-    ) -> Result<Stop, ChunkError> {
-        let count = values.count();
-        let Position { mut value, mut window, mut pos, .. } = *at;
-        let mut fast = FastWindow::new(window, SAME_WINDOW);
-        let stop = loop {
-            if values.len() >= count {
-                break Stop::Done;
-            }
-            let Some(word) = source.word(pos) else { break Stop::End };
-            if word >> 61 == fast.control {
-                value ^= fast.xor(word);
-                values.push(value);
-                // A word shows two samples of a narrow window.
-                let next = word << fast.advance;
-                let two = next >> 61 == SAME_WINDOW && fast.fits_behind(fast.advance);
-                pos += fast.advance;
-                if two && values.len() < count {
-                    value ^= fast.xor(next);
-                    values.push(value);
-                    pos += fast.advance;
-                }
-            } else if word >> 63 == 0 {
-                let run = (word.leading_zeros() as usize).min(RUN).min(count - values.len());
-                values.repeat(run, value);
-                pos += run;
-            } else if word >> 62 == 0b10 {
-                value ^= window.read(source, &mut pos, word, word >> 61 == NEW_WINDOW)?;
-                fast = FastWindow::new(window, SAME_WINDOW);
-                values.push(value);
-            } else if word >> 59 == STALE {
-                values.push(STALE_NAN_BITS);
-                pos += 5;
-            } else {
-                break Stop::Irregular;
-            }
-        };
-        (at.value, at.window, at.pos) = (value, window, pos);
-        Ok(stop)
+    fn first(bits: &[u8], count: usize, at: &mut Position) -> Result<[u64; 2], ChunkError> {
+        let mut values = [0; 2];
+        let mut r = BitReader::new(bits);
+        for (i, to) in values.iter_mut().enumerate().take(count) {
+            *to = read_sample(&mut r, at, i)?;
+        }
+        at.pos = r.position();
+        Ok(values)
     }
 
     #[inline(always)]
     fn any<S: Source>(
         source: S,
         at: &mut Position,
-        times: &mut [i64],
-        values: &mut Values<'_>,
+        to: &mut Samples<'_>,
     ) -> Result<Stop, ChunkError> {
-        let count = values.count().min(times.len());
+        let mut out = to.take();
+        let count = out.count();
         let Position { mut t, mut delta, mut value, mut window, mut pos, .. } = *at;
-        let mut fast = FastWindow::new(window, SAME_WINDOW);
+        let mut fast = fast_window(window);
         let stop = loop {
-            let i = values.len();
+            let i = out.len();
             if i >= count {
                 break Stop::Done;
             }
@@ -323,8 +293,7 @@ impl Form for Xor2 {
             if word >> 63 == 0 {
                 if word >> (64 - LONG_RUN) == 0 {
                     let run = (word.leading_zeros() as usize).min(RUN).min(count - i);
-                    t = run::steps(&mut times[i..i + run], t, delta);
-                    values.repeat(run, value);
+                    (out, t) = out.with_steps(run, t, delta, value);
                     pos += run;
                     continue;
                 }
@@ -333,8 +302,8 @@ impl Form for Xor2 {
                 value ^= fast.xor(word);
                 pos += fast.advance;
             } else if word >> 62 == 0b10 {
-                value ^= window.read(source, &mut pos, word, word >> 61 == NEW_WINDOW)?;
-                fast = FastWindow::new(window, SAME_WINDOW);
+                value ^= window.read(source, &mut pos, word, word >> 61 == OPENS)?;
+                fast = fast_window(window);
             } else if word >> 59 == STALE {
                 stale = true;
                 pos += 5;
@@ -365,14 +334,14 @@ impl Form for Xor2 {
                         pos += usize::from(control == 0b110);
                         let word = source.peek(pos);
                         value ^= window.read(source, &mut pos, word, control == 0b110)?;
-                        fast = FastWindow::new(window, SAME_WINDOW);
+                        fast = fast_window(window);
                     }
                 }
             }
             t = t.wrapping_add(delta);
-            times[i] = t;
-            values.push(if stale { STALE_NAN_BITS } else { value });
+            out.push(t, if stale { STALE_NAN_BITS } else { value });
         };
+        *to = out;
         (at.t, at.delta, at.value, at.window, at.pos) = (t, delta, value, window, pos);
         Ok(stop)
     }

@@ -119,7 +119,7 @@ fn peek_at(data: &[u8], pos: usize) -> u64 {
 /// The bits of `data` from bit `pos` on, left-aligned, at least 57 of them; `None` where less than
 /// eight bytes are left.
 #[inline(always)]
-pub fn word_at(data: &[u8], pos: usize) -> Option<u64> {
+fn word_at(data: &[u8], pos: usize) -> Option<u64> {
     let at = pos >> 3;
     let bytes = data.get(at..at + 8)?.first_chunk::<8>()?;
     Some(u64::from_be_bytes(*bytes) << (pos & 7))

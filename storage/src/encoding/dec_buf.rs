@@ -171,6 +171,23 @@ impl<'a> DecBuf<'a> {
     }
 }
 
+/// The uvarint that `bytes` begin with and the bytes it takes, when it takes at most eight, and
+/// eight are there.
+#[inline(always)]
+pub fn short_uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let word = u64::from_le_bytes(*bytes.first_chunk::<8>()?);
+    let ends = !word & 0x8080_8080_8080_8080;
+    let len = ends.trailing_zeros() as usize / 8 + 1;
+    if ends == 0 {
+        return None;
+    }
+    // Seven bits of every byte up to the one that ends it, put together in pairs.
+    let bits = word & (ends ^ (ends - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
+    let bits = bits & 0x007f_007f_007f_007f | (bits & 0x7f00_7f00_7f00_7f00) >> 1;
+    let bits = bits & 0x0000_3fff_0000_3fff | (bits & 0x3fff_0000_3fff_0000) >> 2;
+    Some((bits & 0x0fff_ffff | (bits & 0x0fff_ffff_0000_0000) >> 4, len))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{EncBuf, uvarint_len};

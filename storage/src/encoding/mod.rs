@@ -13,11 +13,11 @@ mod dec_buf;
 mod enc_buf;
 pub mod varbit;
 
-pub use bit_reader::{BitReader, PEEK_BITS, word_at};
+pub use bit_reader::{BitReader, PEEK_BITS};
 pub use bit_writer::{BitSink, BitWriter};
 pub use crc::{Crc32c, crc32c};
 pub use crc_many::crc32c_mismatch;
-pub use dec_buf::{DecBuf, DecodeError};
+pub use dec_buf::{DecBuf, DecodeError, short_uvarint};
 pub use enc_buf::EncBuf;
 
 /// Most bytes a 64-bit varint takes.
