@@ -316,7 +316,7 @@ impl World {
                 // Of the head alone, mostly.
                 let near = TimeRange { min: self.now - 6 * MINUTE, max: self.now };
                 let near = self.db.querier(near).unwrap();
-                self.known.set(self.known.get() + check_newest(&*near, &read(&*near)));
+                self.known.set(self.known.get() + check_newest(&*near, &read(&*querier)));
                 self.queries.push((querier, self.store.clone()));
             }
             _ => {
