@@ -77,7 +77,7 @@ fn start_times_need_an_encoding_that_keeps_them() {
     let server = Server::start(dir.path(), &[args[0], "--web.enable-lifecycle"]);
     std::fs::write(&config, "").unwrap();
     assert_eq!(server.post("/-/reload", "").status, 500);
-    assert!(server.logged(refused));
+    server.wait_for(refused);
     server.stop();
 }
 

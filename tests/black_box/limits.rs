@@ -52,7 +52,7 @@ fn a_scrape_above_the_limit_keeps_what_it_had() {
     );
     std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
     let server = Server::start(dir.path(), &["--storage.head.max-series=20"]);
-    assert!(server.logged("max_series=20"));
+    server.wait_for("max_series=20");
     server.wait_until("the first scrape", || value(&server, "count(grows)") == Some(5.0));
     assert!(!server.get("/api/v1/targets").text().contains("lastWarning"));
     assert_eq!(server.get("/api/v1/status/tsdb").json()["data"]["headLimits"]["refusing"], false);

@@ -244,7 +244,7 @@ fn the_query_log_follows_the_configuration() {
     std::fs::write(&file, "global:\n  query_log_file: none/q.log\n").unwrap();
     assert_eq!(server.post("/-/reload", "").status, 500);
     let why = "can't create json log file: open none/q.log: no such file or directory";
-    assert!(server.logged(why));
+    server.wait_for(why);
     get("/api/v1/query?query=1");
     assert_eq!(lines(&log).len(), 2);
 

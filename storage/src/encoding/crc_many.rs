@@ -8,8 +8,8 @@
 /// of similar length take half the time that one by one takes.
 pub fn crc32c_mismatch(pieces: &[(&[u8], u32)]) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("sse4.2") {
-        return side_by_side::mismatch(pieces);
+    if let Some(found) = side_by_side::mismatch(pieces) {
+        return found;
     }
     pieces.iter().position(|(bytes, sum)| super::crc32c(bytes) != *sum)
 }
@@ -23,10 +23,12 @@ mod side_by_side {
     /// Eight bytes of a piece.
     type Word = [u8; 8];
 
-    /// Only where there is SSE 4.2.
-    pub(super) fn mismatch(pieces: &[(&[u8], u32)]) -> Option<usize> {
-        // SAFETY: the caller has asked the processor for the feature, which is all it takes.
-        unsafe { mismatch_sse42(pieces) }
+    /// What [`super::crc32c_mismatch`] answers; `None` where the processor has no such instruction.
+    pub(super) fn mismatch(pieces: &[(&[u8], u32)]) -> Option<Option<usize>> {
+        std::is_x86_feature_detected!("sse4.2").then(|| {
+            // SAFETY: this processor has what the function was compiled for.
+            unsafe { mismatch_sse42(pieces) }
+        })
     }
 
     #[target_feature(enable = "sse4.2")]
