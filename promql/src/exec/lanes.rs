@@ -1,6 +1,7 @@
 //! Lanes: the loops that go through every value of every series, compiled a second time for
 //! processors with wider registers. What they compute is the same to the bit: no operation is fused
-//! or done in another order.
+//! or done in another order. Whether all values are of a kind is found by counting those that are: a
+//! count is as wide as a value, a truth is not and would have to be packed.
 #![allow(
     unsafe_code,
     reason = "twice the values a register where all values pass: with the threads of selections \
@@ -40,8 +41,10 @@ wide!(
 
 #[inline(always)]
 fn rises_plain(values: &[f64]) -> bool {
-    let rises =
-        |block: &[f64]| block.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
+    let rises = |block: &[f64]| {
+        let pairs = block.iter().zip(&block[1..]);
+        pairs.filter(|(a, b)| a <= b).count() == block.len() - 1
+    };
     let starts = (0..values.len()).step_by(RISING_BLOCK);
     let mut blocks = starts.map(|at| &values[at..values.len().min(at + RISING_BLOCK + 1)]);
     values.first().is_none_or(|first| !first.is_nan()) && blocks.all(rises)
@@ -57,8 +60,9 @@ wide!(
 
 #[inline(always)]
 fn add_moderate_plain(sums: &mut [f64], lost: &mut [f64], values: &[f64]) -> bool {
-    let moderate = |all: bool, v: &f64| all & (v.abs() <= f64::MAX / 4.0);
-    if !values.iter().fold(true, moderate) || !sums.iter().fold(true, moderate) {
+    let moderate =
+        |all: &[f64]| all.iter().filter(|v| v.abs() <= f64::MAX / 4.0).count() == all.len();
+    if !moderate(values) || !moderate(sums) {
         return false;
     }
     for ((sum, lost), v) in sums.iter_mut().zip(lost).zip(values) {
@@ -70,4 +74,32 @@ fn add_moderate_plain(sums: &mut [f64], lost: &mut [f64], values: &[f64]) -> boo
         *lost = more;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// One value that is below the one before it, or no number, is found wherever it is.
+        #[test]
+        fn what_does_not_rise_is_found(
+            len in 1..2 * RISING_BLOCK + 20,
+            at in any::<prop::sample::Index>(),
+            other in prop_oneof![Just(f64::NAN), Just(-1.0), Just(-0.0), Just(1e9)],
+        ) {
+            let mut values: Vec<f64> = (0..len).map(|i| (i / 2) as f64).collect();
+            prop_assert!(rises(&values));
+            values[at.index(len)] = other;
+            let want = !values[0].is_nan() && values.is_sorted();
+            prop_assert_eq!(rises(&values), want);
+        }
+    }
+
+    #[test]
+    fn nothing_rises() {
+        assert!(rises(&[]));
+    }
 }
