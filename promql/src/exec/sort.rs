@@ -25,9 +25,9 @@ pub(crate) fn run(
     let mut order: Vec<usize> = (0..all.rows.len()).collect();
     match by {
         By::Value => {
-            // Histograms have no order and are left out; NaN comes last either way.
+            // Histograms have no order and are left out.
             order.retain(|i| !is_absent(all.floats[*i]));
-            order.sort_by(|a, b| values(all.floats[*a], all.floats[*b], descending));
+            by_value(&mut order, &all.floats, descending);
         }
         By::Labels(names) => order.sort_by(|a, b| {
             let ordering = labels(&all.rows[*a], &all.rows[*b], names);
@@ -42,6 +42,27 @@ pub(crate) fn run(
         out.push(all.rows[i].clone(), &column);
     }
     Ok(out)
+}
+
+/// Samples that Go sorts by insertion, one after the other moving up.
+const FEW: usize = 12;
+
+/// Sorts places of `floats`, NaN last either way. Equal values keep their order. Of few samples,
+/// those that are NaN come in reverse: Prometheus's comparison lets any value pass a NaN, another
+/// NaN as well.
+fn by_value(order: &mut [usize], floats: &[f64], descending: bool) {
+    if order.len() > FEW {
+        order.sort_by(|a, b| values(floats[*a], floats[*b], descending));
+        return;
+    }
+    let passes = |a: f64, b: f64| b.is_nan() || if descending { b < a } else { b > a };
+    for i in 1..order.len() {
+        let mut at = i;
+        while at > 0 && passes(floats[order[at]], floats[order[at - 1]]) {
+            order.swap(at, at - 1);
+            at -= 1;
+        }
+    }
 }
 
 fn values(a: f64, b: f64, descending: bool) -> Ordering {
@@ -107,6 +128,16 @@ fn chunks(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ties_and_nan() {
+        let floats = [f64::NAN, 2.0, f64::NAN, 1.0, 2.0, f64::NAN];
+        for (descending, want) in [(false, [3, 1, 4, 5, 2, 0]), (true, [1, 4, 3, 5, 2, 0])] {
+            let mut order: Vec<usize> = (0..floats.len()).collect();
+            by_value(&mut order, &floats, descending);
+            assert_eq!(order, want, "descending {descending}");
+        }
+    }
 
     #[test]
     fn natural_order() {

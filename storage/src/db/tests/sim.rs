@@ -205,7 +205,7 @@ impl World {
             if deleted {
                 samples.retain(|t, _| *t < range.min || *t > range.max);
             } else {
-                samples.range_mut(range.min..=range.max).for_each(|(_, f)| *f = Fate::May);
+                samples.range_mut(range.min..=range.max).for_each(|(_, f)| *f = Fate::Undecided);
             }
         }
     }
@@ -311,7 +311,10 @@ impl World {
         // And a late sample that was deleted may show again while `chunks_head` has it.
         let window = self.options.runtime.out_of_order_window_ms > 0;
         for (i, samples) in &mut self.known {
-            samples.retain(|t, _| window || read.get(i).is_some_and(|r| r.contains_key(t)));
+            samples.retain(|t, fate| {
+                let may_return = window || *fate == Fate::Undecided;
+                may_return || read.get(i).is_some_and(|r| r.contains_key(t))
+            });
         }
     }
 }

@@ -10,11 +10,14 @@ use model::{
 };
 
 use crate::db::Db;
+
 /// Whether a sample must be there or only may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fate {
     Must,
     May,
+    /// Under a deletion that failed: what shows of it now a power cut may take back.
+    Undecided,
 }
 
 /// Series → time → what is known of it.
