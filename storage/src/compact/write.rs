@@ -13,7 +13,7 @@ use model::{CancelToken, Columns, EncodedChunk, QueryError, TimeRange};
 use super::join::join_short;
 use super::merge::{Series, SeriesMerge};
 use super::symbols::Symbols;
-use crate::block::{BlockMeta, BlockStats, CHUNKS_DIR, INDEX_FILENAME, TMP_FOR_CREATION};
+use crate::block::{self, BlockMeta, BlockStats, CHUNKS_DIR, INDEX_FILENAME, TMP_FOR_CREATION};
 use crate::chunk::{self, ChunkError, ChunkRef, CutRule, EncodeOptions, Encoding};
 use crate::chunkfile;
 use crate::file_error::FileError;
@@ -84,7 +84,7 @@ impl CompactError {
 
 /// Writes the union of `sources` (in order of time) inside `meta`'s span to a block named by
 /// `meta.ulid` below `dir`, and returns its meta with the stats filled in. `None`, and no block,
-/// when there is no sample.
+/// when there is no sample; nor is there one after an error.
 pub fn write_block(
     fs: &Arc<dyn Fs>,
     dir: &Path,
@@ -93,13 +93,19 @@ pub fn write_block(
     options: &WriteOptions<'_>,
     cancel: &CancelToken,
 ) -> Result<Option<BlockMeta>, CompactError> {
-    let name = meta.ulid.to_string();
+    let (ulid, name) = (meta.ulid, meta.ulid.to_string());
     let making = dir.join(format!("{name}{TMP_FOR_CREATION}"));
     let written = write_files(fs, &making, sources, meta, options, cancel);
     match written {
         Ok(Some(meta)) => {
             let done = dir.join(name);
-            atomic::replace(&**fs, &making, &done).map_err(FileError::io("rename", &making))?;
+            if let Err(error) = atomic::replace(&**fs, &making, &done) {
+                // It may have its name, and only that not be durable. Nobody knows of it, so nobody
+                // would delete samples from it, and the next start would show them again.
+                let _ = block::delete(&**fs, dir, ulid);
+                let _ = fs.remove_dir_all(&making);
+                return Err(FileError::io("rename", &making)(error).into());
+            }
             Ok(Some(meta))
         }
         other => {

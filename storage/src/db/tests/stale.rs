@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::value::STALE_NAN;
-use model::{AppendOptions, Appendable, Histogram, Labels, Queryable, TimeRange, Value};
+use model::{
+    AppendOptions, Appendable, Histogram, Labels, MatchOp, Matcher, Queryable, TimeRange, Value,
+};
 
 use super::{dump, open};
 use crate::block::HINT_STALE_SERIES;
@@ -162,4 +164,29 @@ fn a_full_disk_changes_nothing() {
         db.maintain().unwrap();
         assert_eq!((shown(&db), series(&db)), (want, (2, 0)), "call {}", at * 3);
     }
+}
+
+/// A block that has its name, but not durably, is taken away: nobody knows of it, so what is deleted
+/// afterwards would stay in it and show again after a restart.
+#[test]
+fn a_block_that_is_not_published_is_not_there() {
+    let mut failed = 0;
+    for sync in 0..12 {
+        let fs = Arc::new(SimFs::new(1));
+        let db = filled(&fs, 0.1);
+        fs.set_faults(Faults { eio_at_sync: Some(sync), ..Faults::default() });
+        failed += usize::from(db.compact_stale_series().is_err());
+        fs.set_faults(Faults::default());
+        let on_disk = crate::block::list(&*fs, Path::new(DIR)).unwrap();
+        assert_eq!(on_disk.len(), db.block_metas().len(), "sync {sync}");
+        let early = TimeRange { min: 0, max: 2 * HOUR };
+        let any = Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap();
+        db.delete_series(early, &[vec![any]]).unwrap();
+        let want = shown(&db);
+        assert!(want.iter().flat_map(|s| &s.1).all(|t| *t > early.max), "sync {sync}");
+        drop(db);
+        let fs: Arc<SimFs> = Arc::new(fs.kill(1));
+        assert!(shown(&open(Path::new(DIR), fs, options(0.1))) == want, "sync {sync}");
+    }
+    assert!(failed > 2, "{failed} compactions failed");
 }
