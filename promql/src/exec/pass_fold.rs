@@ -108,7 +108,7 @@ impl Folding<'_, '_> {
     fn states(&self, cluster: &Cluster, work: &Work<'_>) -> Result<States, EngineError> {
         let mut states = Vec::with_capacity(cluster.groups.len());
         for (sink, _) in &cluster.groups {
-            let fold = &self.sinks[*sink].fold;
+            let fold = &self.sinks[*sink].input.fold;
             work.shared.budget.hold_bytes(fold.state_bytes())?;
             states.push(GroupState { state: State::new(fold, fold.steps), drop_name: false });
         }
@@ -151,7 +151,7 @@ impl Folding<'_, '_> {
             let parts: Vec<(Part<'_>, &[&Column])> = taken
                 .filter(|((columns, _), _)| !columns.is_empty())
                 .map(|((columns, (sink, _)), state)| {
-                    (state.state.part(&self.sinks[*sink].fold), &columns[..])
+                    (state.state.part(&self.sinks[*sink].input.fold), &columns[..])
                 })
                 .collect();
             match work.shared.lease() {
@@ -183,9 +183,9 @@ impl Folding<'_, '_> {
             let Some(member) = sink.member(i) else { continue };
             let group = &mut states[sink.slot(member)];
             group.see(sink, member, column);
-            let (source, at) = (&*sink.source, member.index as usize);
+            let (source, at) = (&*sink.input.source, member.index as usize);
             std::mem::swap(&mut work.notes, notes);
-            let folded = group.state.fold(&sink.fold, source, at, column, work);
+            let folded = group.state.fold(&sink.input.fold, source, at, column, work);
             std::mem::swap(&mut work.notes, notes);
             folded?;
         }
@@ -204,7 +204,7 @@ impl Folding<'_, '_> {
             let (sink, group) = (*sink, *group);
             let mut column = Column::default();
             std::mem::swap(&mut work.notes, &mut self.notes[sink]);
-            state.finish(&self.sinks[sink].fold, &mut column, work);
+            state.finish(&self.sinks[sink].input.fold, &mut column, work);
             std::mem::swap(&mut work.notes, &mut self.notes[sink]);
             if !column.is_empty() {
                 work.shared.budget.hold_column(&column)?;
@@ -218,7 +218,7 @@ impl Folding<'_, '_> {
 impl GroupState {
     /// Takes note of a series that is folded into it.
     fn see(&mut self, sink: &Sink<'_>, member: Member, column: &Column) {
-        let drops = || sink.source.drops_name(member.index as usize) && !column.is_empty();
+        let drops = || sink.input.source.drops_name(member.index as usize) && !column.is_empty();
         self.drop_name = self.drop_name || drops();
     }
 }
@@ -243,14 +243,14 @@ pub(super) fn run(
     work: &mut Work<'_>,
 ) -> Result<Option<Vec<Folded>>, EngineError> {
     let clusters = clusters(&mut sinks, masks.len());
-    let Some(base) = sinks.iter().find(|sink| sink.read == widest) else { return Ok(None) };
+    let Some(base) = sinks.iter().find(|sink| sink.input.read == widest) else { return Ok(None) };
     let mut kinds = masks.clone();
     kinds.sort_unstable();
     kinds.dedup();
     let class = |mask: &u64| kinds.binary_search(mask).map_or(0, |class| class as u32);
     let aside = || Mutex::new(Aside { tally: work.tally.fork(), notes: Notes::default() });
     let heard = Heard {
-        inner: &*base.source,
+        inner: &*base.input.source,
         class_of: masks.iter().map(class).collect(),
         classes: kinds.iter().map(|_| aside()).collect(),
     };
@@ -261,12 +261,12 @@ pub(super) fn run(
     let Folding { widest: heard, columns, notes, .. } = folding;
     let classes = heard.classes.into_iter().map(|c| c.into_inner());
     let classes: Vec<Aside> = classes.map(|c| c.unwrap_or_else(PoisonError::into_inner)).collect();
-    let place = base.place;
+    let place = base.input.place;
     let mut out = Vec::with_capacity(sinks.len());
     for ((sink, columns), notes) in sinks.into_iter().zip(columns).zip(notes) {
-        let mut aside = sink.aside;
-        let shift = Shift::between(place, sink.place);
-        let bit = reads.iter().position(|read| *read == sink.read).unwrap_or(0);
+        let mut aside = sink.input.aside;
+        let shift = Shift::between(place, sink.input.place);
+        let bit = reads.iter().position(|read| *read == sink.input.read).unwrap_or(0);
         for (kind, class) in kinds.iter().zip(&classes) {
             if kind >> bit & 1 == 1 {
                 aside.tally.join(&class.tally);
@@ -274,12 +274,12 @@ pub(super) fn run(
             }
         }
         aside.notes.merge(notes);
-        let mut table = sink.fold.table();
+        let mut table = sink.input.fold.table();
         for (labels, column) in sink.groups.into_iter().zip(columns) {
             let Some((column, drop_name)) = column else { continue };
             table.push(Row { labels, drop_name }, &column);
         }
-        out.push((sink.rank, table, aside));
+        out.push((sink.input.rank, table, aside));
     }
     Ok(Some(out))
 }

@@ -23,18 +23,23 @@ pub(super) struct Member {
     pub group: u32,
 }
 
-/// One aggregation of a pass.
-pub(super) struct Sink<'p> {
-    /// Rank of its node.
+/// An aggregation and its input.
+pub(super) struct Input<'p> {
+    /// Rank of the aggregation's node.
     pub rank: u32,
     pub read: usize,
     pub fold: Fold<'p>,
-    /// Its input; only one sink's is asked for columns, the others' for labels.
+    /// Only one sink's is asked for columns, the others' for labels.
     pub source: Boxed<'p>,
     /// What the input reports about.
     pub place: Place,
     /// What making the input counted and noted.
     pub aside: Aside,
+}
+
+/// One aggregation of a pass.
+pub(super) struct Sink<'p> {
+    pub input: Input<'p>,
     /// Labels of the groups.
     pub groups: Vec<Labels>,
     /// By series of the widest selection.
@@ -43,23 +48,13 @@ pub(super) struct Sink<'p> {
     slots: Vec<u32>,
 }
 
-/// An aggregation and its input.
-pub(super) struct Input<'p> {
-    pub rank: u32,
-    pub read: usize,
-    pub fold: Fold<'p>,
-    pub source: Boxed<'p>,
-    pub place: Place,
-    pub aside: Aside,
-}
-
 impl<'p> Sink<'p> {
     /// The sink of an aggregation whose selection has the series `found` of the `n` there are.
     pub(super) fn new(input: Input<'p>, found: &[u32], n: usize) -> Sink<'p> {
-        let Input { rank, read, fold, source, place, aside } = input;
         let mut members = vec![Member { index: NONE, group: NONE }; n];
         let mut groups = Vec::new();
-        for Group { labels, members: indexes } in group::groups(&*source, fold.names, fold.without)
+        for Group { labels, members: indexes } in
+            group::groups(&*input.source, input.fold.names, input.fold.without)
         {
             let group = groups.len() as u32;
             for index in indexes {
@@ -68,7 +63,7 @@ impl<'p> Sink<'p> {
             groups.push(labels);
         }
         let slots = vec![NONE; groups.len()];
-        Sink { rank, read, fold, source, place, aside, groups, members, slots }
+        Sink { input, groups, members, slots }
     }
 
     /// Where series `i` of the widest selection goes.
